@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU: chooses a kernel for a node from the tables of op/.
+#pragma once
+#include "op/kernel.h"
+
+namespace tl::cpu {
+
+struct Chosen {
+  std::unique_ptr<Kernel> kernel = {};  // null: no row took the node
+  std::string_view name = {};
+};
+
+Chosen choose(const KernelRequest&);
+bool has_kernel(const OpDef&);  // some row is for it, for some types
+
+}  // namespace tl::cpu

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan whose shapes are all known: a list of steps over one arena. Running it allocates nothing, but for steps
+// without a kernel and for strings and dictionaries at the end.
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "op/ops.h"
+#include "op/reference.h"
+#include "plan/executor.h"
+#include "plan/fuse.h"
+#include "plan/memory.h"
+#include "plan/node.h"
+
+namespace tl::plan {
+namespace {
+
+struct Location {
+  enum class Kind : std::uint8_t { none, constant, input, arena, whole };
+  Kind kind = Kind::none;
+  std::size_t at = 0;  // input: which; arena: which lifetime; whole: which RunValue of the run
+};
+
+struct Step {
+  enum class Kind : std::uint8_t { kernel, reference, evaluate, read_state, write_state, view };
+  Kind kind = Kind::kernel;
+  Fused what = {};
+  Compute compute;
+  std::size_t first_in = 0, first_out = 0;  // in an arena's tables of pointers
+};
+
+// What one run needs of its own.
+struct Arena {
+  StoragePtr memory = {};
+  std::byte* scratch = nullptr;
+  std::vector<const std::byte*> in = {};
+  std::vector<std::byte*> out = {};
+  std::vector<RunValue> whole = {};
+};
+
+class StaticPlan final : public Plan {
+ public:
+  StaticPlan(Graph graph, const Machine& machine, const Options& options) : graph_(std::move(graph)), machine_(machine) {
+    locations_.resize(graph_.value_count());
+    make_steps(options.fuse);
+    locate();
+    number_operands();
+    if (options.release_weights) release_packed();
+  }
+
+  void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs, const RunOptions& options) const override {
+    std::unique_ptr<Arena> arena = shelf_.take([&] { return make_arena(); });
+    for (const Patch& patch : patches_)
+      if (const auto* tensor = std::get_if<Tensor>(&inputs[patch.input])) arena->in[patch.slot] = tensor->data();
+    if (options.profile) start_profile(*options.profile);
+    for (std::size_t k = 0; k < steps_.size(); ++k) {
+      if (options.stop) check_stop(options);
+      Stopwatch watch(options.profile, k);
+      run_step(steps_[k], *arena, inputs, mixed(options.seed, k));
+    }
+    outputs.resize(graph_.body.outputs.size());
+    for (std::size_t i = 0; i < outputs.size(); ++i) give(graph_.body.outputs[i], *arena, inputs, outputs[i]);
+    shelf_.give(std::move(arena));
+  }
+
+  std::size_t arena_bytes() const override { return arena_bytes_ + scratch_bytes_; }
+  std::string describe() const override;
+
+ private:
+  struct Patch {
+    std::size_t slot, input;
+  };
+
+  const Type& type(ValueId v) const { return graph_.type(v); }
+
+  Compute compute_of(const Fused& what) const {
+    std::vector<Type> in, out;
+    std::vector<const Tensor*> constants;
+    std::unique_ptr<bool[]> given(new bool[what.inputs.size() + 1]());
+    for (std::size_t i = 0; i < what.inputs.size(); ++i) {
+      ValueId v = what.inputs[i];
+      given[i] = v != no_value;
+      in.push_back(given[i] ? type(v) : Type());
+      constants.push_back(given[i] && graph_.value(v).is_constant() ? &graph_.value(v).constant : nullptr);
+    }
+    for (ValueId v : what.outputs()) out.push_back(type(v));
+    return Compute(*what.node->op, what.node->attrs, in, {given.get(), what.inputs.size()}, constants, out, machine_, what.ops);
+  }
+
+  Step::Kind kind_of(const Fused& what, const Compute& compute) const {
+    const OpDef* op = what.node->op;
+    bool view = has(op->traits, Traits::view) && what.post.empty() && what.inputs.front() != no_value;
+    if (view && !graph_.value(what.inputs.front()).is_constant()) return Step::Kind::view;
+    if (op == &ops::read_state) return Step::Kind::read_state;
+    if (op == &ops::write_state) return Step::Kind::write_state;
+    if (op->evaluate) return Step::Kind::evaluate;
+    return compute.kernel() ? Step::Kind::kernel : Step::Kind::reference;
+  }
+
+  void make_steps(bool with_fusion) {
+    std::map<const Node*, Compute> fused;  // made while asking whether they fit
+    auto fits = [&](const Fused& what) {
+      Compute compute = compute_of(what);
+      if (!compute.kernel()) return false;
+      fused.insert_or_assign(what.node, std::move(compute));
+      return true;
+    };
+    for (Fused& what : fuse(graph_, with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
+      auto found = fused.find(what.node);
+      Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second);
+      Step::Kind kind = kind_of(what, compute);
+      steps_.push_back({kind, std::move(what), std::move(compute), 0, 0});
+    }
+  }
+
+  // ---- memory
+
+  // Values that share bytes: a view and what it views, an output written over an input.
+  ValueId root(ValueId v) const {
+    while (roots_[index(v)] != v) v = roots_[index(v)];
+    return v;
+  }
+
+  bool in_arena(ValueId v) const { return locations_[index(v)].kind == Location::Kind::arena; }
+  void locate() {
+    for (std::size_t i = 0; i < graph_.value_count(); ++i) {
+      roots_.push_back(ValueId(i));
+      if (graph_.value(ValueId(i)).is_constant()) locations_[i].kind = Location::Kind::constant;
+    }
+    for (std::size_t i = 0; i < graph_.body.inputs.size(); ++i)
+      locations_[index(graph_.body.inputs[i])] = {Location::Kind::input, i};
+    last_use_.assign(graph_.value_count(), -1);
+    join_views();
+    find_last_uses();
+    join_in_place();
+    lay_out();
+  }
+
+  void join_views() {
+    for (Step& step : steps_) {
+      for (ValueId v : step.what.outputs()) {
+        bool whole = step.kind == Step::Kind::evaluate;
+        locations_[index(v)] = {whole ? Location::Kind::whole : Location::Kind::arena, whole ? whole_count_++ : 0};
+      }
+      if (step.kind != Step::Kind::view) continue;
+      ValueId from = step.what.inputs.front(), to = step.what.outputs().front();
+      roots_[index(to)] = root(from);
+      if (!in_arena(root(from))) locations_[index(to)] = locations_[index(root(from))];
+    }
+  }
+
+  void find_last_uses() {
+    auto use = [&](ValueId v, std::size_t at) {
+      if (v != no_value) last_use_[index(root(v))] = std::max(last_use_[index(root(v))], static_cast<int>(at));
+    };
+    for (std::size_t k = 0; k < steps_.size(); ++k) {
+      for (ValueId v : steps_[k].what.inputs) use(v, k);
+      for (ValueId v : steps_[k].what.outputs()) use(v, k);
+    }
+    for (ValueId v : graph_.body.outputs) use(v, steps_.size());
+  }
+
+  void join_in_place() {
+    for (std::size_t k = 0; k < steps_.size(); ++k) {
+      const Step& step = steps_[k];
+      if (step.kind != Step::Kind::kernel || step.compute.kernel()->in_place < 0) continue;
+      ValueId over = step.what.inputs[static_cast<std::size_t>(step.compute.kernel()->in_place)], to = step.what.outputs().front();
+      if (over == no_value || !in_arena(over) || last_use_[index(root(over))] != static_cast<int>(k)) continue;
+      if (bytes(root(over)) < bytes(to)) continue;
+      bool shared = std::any_of(step.what.inputs.begin(), step.what.inputs.end(),
+                                [&](ValueId v) { return v != no_value && v != over && root(v) == root(over); });
+      if (shared) continue;
+      int last = last_use_[index(to)];
+      ValueId keeper = root(over);
+      roots_[index(to)] = keeper;
+      last_use_[index(keeper)] = last;
+    }
+  }
+
+  std::size_t bytes(ValueId v) const { return bytes_of(type(v).dtype, volume(type(v).shape)); }
+
+  void lay_out() {
+    std::vector<int> lifetime_of(graph_.value_count(), -1);
+    for (std::size_t k = 0; k < steps_.size(); ++k)
+      for (ValueId v : steps_[k].what.outputs()) {
+        ValueId keeper = root(v);
+        if (!in_arena(keeper) || !in_arena(v)) continue;
+        if (lifetime_of[index(keeper)] < 0) {
+          lifetime_of[index(keeper)] = static_cast<int>(lifetimes_.size());
+          lifetimes_.push_back({bytes(keeper), static_cast<int>(k), last_use_[index(keeper)], 0});
+        }
+        locations_[index(v)].at = static_cast<std::size_t>(lifetime_of[index(keeper)]);
+      }
+    arena_bytes_ = place(lifetimes_);
+    for (const Step& step : steps_)
+      if (step.compute.kernel()) scratch_bytes_ = std::max(scratch_bytes_, step.compute.kernel()->scratch);
+  }
+
+  // ---- pointers
+
+  void number_operands() {
+    for (Step& step : steps_) {
+      step.first_in = in_count_;
+      step.first_out = out_count_;
+      for (ValueId v : step.what.inputs) {
+        if (v != no_value && locations_[index(v)].kind == Location::Kind::input)
+          patches_.push_back({in_count_, locations_[index(v)].at});
+        ++in_count_;
+      }
+      out_count_ += step.what.outputs().size();
+    }
+  }
+
+  std::byte* place_of(ValueId v, const Arena& arena) const {
+    const Location& at = locations_[index(v)];
+    if (at.kind == Location::Kind::constant) return const_cast<std::byte*>(graph_.value(v).constant.data());
+    return at.kind == Location::Kind::arena ? arena.memory->data() + lifetimes_[at.at].offset : nullptr;
+  }
+
+  std::unique_ptr<Arena> make_arena() const {
+    auto arena = std::make_unique<Arena>();
+    arena->memory = allocate(arena_bytes_ + scratch_bytes_);
+    arena->scratch = arena->memory->data() + arena_bytes_;
+    arena->whole.resize(whole_count_);
+    for (const Step& step : steps_) {
+      for (ValueId v : step.what.inputs) arena->in.push_back(v == no_value ? nullptr : place_of(v, *arena));
+      for (ValueId v : step.what.outputs()) arena->out.push_back(place_of(v, *arena));
+    }
+    return arena;
+  }
+
+  void release_packed() const {
+    for (const Step& step : steps_) {
+      if (!step.compute.kernel()) continue;
+      const std::vector<bool>& packed = step.compute.kernel()->packed;
+      for (std::size_t i = 0; i < packed.size() && i < step.what.inputs.size(); ++i)
+        if (packed[i] && step.what.inputs[i] != no_value) {
+          const Tensor& t = graph_.value(step.what.inputs[i]).constant;
+          if (t) t.storage()->release(t.offset(), t.bytes());
+        }
+    }
+  }
+
+  // ---- running
+
+  void run_step(const Step& step, Arena& arena, std::span<const RunValue> inputs, std::uint64_t seed) const {
+    const std::byte* const* in = arena.in.data() + step.first_in;
+    std::byte* const* out = arena.out.data() + step.first_out;
+    switch (step.kind) {
+      case Step::Kind::kernel: return step.compute.run({in, out, arena.scratch, *machine_.pool, seed});
+      case Step::Kind::view: return;
+      case Step::Kind::reference: return run_reference_step(step, in, out, seed);
+      case Step::Kind::evaluate: return evaluate(step, arena, inputs);
+      case Step::Kind::read_state: {
+        const Tensor& state = cell(step, inputs).value;
+        std::memcpy(out[0], state.data(), state.bytes());
+        return;
+      }
+      case Step::Kind::write_state: {
+        Tensor& state = cell(step, inputs).value;
+        std::memcpy(state.writable_data(), in[1], state.bytes());
+        return;
+      }
+    }
+  }
+
+  StateCell& cell(const Step& step, std::span<const RunValue> inputs) const {
+    return *std::get<std::shared_ptr<StateCell>>(inputs[locations_[index(step.what.inputs[0])].at]);
+  }
+
+  std::vector<Tensor> tensors_of(const Step& step, const std::byte* const* in) const {
+    std::vector<Tensor> tensors;
+    for (std::size_t i = 0; i < step.what.inputs.size(); ++i)
+      tensors.push_back(in[i] || (step.what.inputs[i] != no_value) ? borrowed(type(step.what.inputs[i]), in[i]) : Tensor());
+    return tensors;
+  }
+
+  void run_reference_step(const Step& step, const std::byte* const* in, std::byte* const* out, std::uint64_t seed) const {
+    const Node& node = *step.what.node;
+    std::vector<Tensor> tensors = tensors_of(step, in);
+    std::vector<const Tensor*> pointers;
+    for (const Tensor& t : tensors) pointers.push_back(t ? &t : nullptr);
+    std::vector<Type> types;
+    for (ValueId v : node.outputs) types.push_back(type(v));
+    auto context = [&] { return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name); };
+    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, pointers, types, seed); });
+    for (std::size_t i = 0; i < results.size(); ++i) std::memcpy(out[i], results[i].data(), results[i].bytes());
+  }
+
+  void evaluate(const Step& step, Arena& arena, std::span<const RunValue> inputs) const {
+    std::vector<Tensor> tensors = tensors_of(step, arena.in.data() + step.first_in);
+    std::vector<RunValue> values(tensors.begin(), tensors.end());
+    std::vector<const RunValue*> pointers;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Location& at = locations_[index(step.what.inputs[i])];
+      pointers.push_back(at.kind == Location::Kind::input ? &inputs[at.at] : &values[i]);
+    }
+    std::vector<Type> types;
+    for (ValueId v : step.what.outputs()) types.push_back(type(v));
+    std::vector<RunValue> results(types.size());
+    step.what.node->op->evaluate({pointers, step.what.node->attrs, types, results});
+    for (std::size_t i = 0; i < results.size(); ++i)
+      arena.whole[locations_[index(step.what.outputs()[i])].at] = std::move(results[i]);
+  }
+
+  void give(ValueId v, Arena& arena, std::span<const RunValue> inputs, RunValue& to) const {
+    const Location& at = locations_[index(v)];
+    if (at.kind == Location::Kind::whole) {
+      to = std::move(arena.whole[at.at]);
+      return;
+    }
+    const std::byte* from = place_of(v, arena);
+    if (at.kind == Location::Kind::input) {
+      if (!std::holds_alternative<Tensor>(inputs[at.at])) return void(to = inputs[at.at]);
+      from = std::get<Tensor>(inputs[at.at]).data();
+    }
+    if (type(v).dtype == DType::string) return void(to = graph_.value(v).constant);
+    auto* kept = std::get_if<Tensor>(&to);
+    bool reusable = kept && *kept && kept->type() == type(v) && kept->storage().use_count() == 1 && kept->storage()->writable();
+    if (!reusable) to = Tensor(type(v).dtype, type(v).shape);
+    std::memcpy(std::get<Tensor>(to).writable_data(), from, bytes(v));
+  }
+
+  void start_profile(std::vector<StepProfile>& profile) const {
+    if (profile.size() == steps_.size()) return;
+    profile.clear();
+    for (const Step& step : steps_) {
+      StepProfile row;
+      const Node& last = step.what.post.empty() ? *step.what.node : *step.what.post.back();
+      row.op = step.what.node->op->name;
+      for (const PostOp& post : step.what.ops) row.op += text("+{}", post.op->name);
+      row.name = graph_.value(step.what.outputs().empty() ? step.what.inputs[0] : last.outputs[0]).name;
+      row.kernel = step.kind == Step::Kind::view ? "view" : step.compute.name();
+      row.flops = step.compute.kernel() ? step.compute.kernel()->flops : 0;
+      for (ValueId v : step.what.inputs)
+        if (v != no_value && type(v).is_concrete()) row.bytes += static_cast<double>(bytes(v));
+      profile.push_back(std::move(row));
+    }
+  }
+
+  Graph graph_;
+  Machine machine_;
+  std::vector<Step> steps_;
+  std::vector<Location> locations_;
+  std::vector<ValueId> roots_;
+  std::vector<int> last_use_;
+  std::vector<Lifetime> lifetimes_;
+  std::vector<Patch> patches_;
+  std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, whole_count_ = 0, in_count_ = 0, out_count_ = 0;
+  mutable Shelf<Arena> shelf_;
+};
+
+std::string StaticPlan::describe() const {
+  std::string out = text("{} steps, arena {} bytes, scratch {} bytes\n", steps_.size(), arena_bytes_, scratch_bytes_);
+  std::vector<StepProfile> rows;
+  start_profile(rows);
+  for (const StepProfile& row : rows) out += text("  {:24} {:28} {}\n", row.kernel, row.op, row.name);
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> make_static(Graph graph, const Machine& machine, const Options& options) {
+  return std::make_shared<StaticPlan>(std::move(graph), machine, options);
+}
+
+}  // namespace tl::plan
