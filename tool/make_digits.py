@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Makes examples/digits/: trains a small CNN on scikit-learn's scans of handwritten digits, converts it with
-# coremltools to digits.mlpackage, and writes the held-out scans beside it. Needs: coremltools==9.0, torch==2.7.*,
+# Makes examples/digits/: trains a small CNN on scikit-learn's scans of handwritten digits, converts it to
+# digits.mlpackage, and writes the held-out scans beside it. Needs coremltools==9.0, torch==2.7.*,
 # scikit-learn, pillow. Fixed seeds; the held-out fifth takes no part in training or in choosing what to keep.
 import copy
 import json
@@ -30,9 +30,19 @@ class Digits(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(),
-            nn.Conv2d(24, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(48, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+            nn.Conv2d(1, 24, 3, padding=1),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            nn.Conv2d(24, 48, 3, padding=1),
+            nn.BatchNorm2d(48),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(48, 64, 3, padding=1),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+        )
         self.drop = nn.Dropout(0.3)
         self.head = nn.Linear(256, 10)
 
@@ -54,8 +64,10 @@ def batch_of(images):
 
 def distort(x, random):
     """Small rotations, scalings, shears and shifts, and a little noise."""
+
     def spread(width):
         return (torch.rand(len(x), generator=random) * 2 - 1) * width
+
     angle, shear = spread(0.24), spread(0.15)
     sx, sy = 1 + spread(0.12), 1 + spread(0.12)
     theta = torch.zeros(len(x), 2, 3)
@@ -91,7 +103,8 @@ def train(images, labels):
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(0)
     part, check, part_labels, check_labels = train_test_split(
-        images, labels, test_size=0.12, stratify=labels, random_state=1)
+        images, labels, test_size=0.12, stratify=labels, random_state=1
+    )
     data = batch_of(part), torch.from_numpy(part_labels)
     net = Digits()
     average = copy.deepcopy(net)
@@ -110,11 +123,13 @@ def train(images, labels):
 
 
 def settle(package):
-    """Identifiers from the files' names and sorted maps, so that the same training writes the same package."""
+    """Identifiers from the files' names, and sorted maps: the same training writes the same package."""
     path = package / "Manifest.json"
     manifest = json.loads(path.read_text())
-    renamed = {old: str(uuid.uuid5(uuid.NAMESPACE_URL, entry["path"])).upper()
-               for old, entry in manifest["itemInfoEntries"].items()}
+    renamed = {
+        old: str(uuid.uuid5(uuid.NAMESPACE_URL, entry["path"])).upper()
+        for old, entry in manifest["itemInfoEntries"].items()
+    }
     manifest["itemInfoEntries"] = {renamed[old]: entry for old, entry in manifest["itemInfoEntries"].items()}
     manifest["rootModelIdentifier"] = renamed[manifest["rootModelIdentifier"]]
     path.write_text(json.dumps(manifest, indent=4, sort_keys=True) + "\n")
@@ -126,11 +141,19 @@ def settle(package):
 
 def convert(net, held_out_accuracy):
     traced = torch.jit.trace(net, torch.zeros(1, 1, 8, 8))
-    image = ct.ImageType(name="image", shape=(1, 1, 8, 8), scale=1 / 255, color_layout=ct.colorlayout.GRAYSCALE)
+    image = ct.ImageType(
+        name="image", shape=(1, 1, 8, 8), scale=1 / 255, color_layout=ct.colorlayout.GRAYSCALE
+    )
     model = ct.convert(
-        traced, inputs=[image], convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16,
-        compute_precision=ct.precision.FLOAT16, compute_units=ct.ComputeUnit.ALL, skip_model_load=True,
-        classifier_config=ct.ClassifierConfig([str(digit) for digit in range(10)]))
+        traced,
+        inputs=[image],
+        convert_to="mlprogram",
+        minimum_deployment_target=ct.target.iOS16,
+        compute_precision=ct.precision.FLOAT16,
+        compute_units=ct.ComputeUnit.ALL,
+        skip_model_load=True,
+        classifier_config=ct.ClassifierConfig([str(digit) for digit in range(10)]),
+    )
     model.author = "The TensorLogic authors"
     model.license = "Apache-2.0; trained on data under CC BY 4.0, see NOTICE"
     model.short_description = "Reads a handwritten digit from an 8x8 gray scan, bright ink on black"
@@ -162,7 +185,8 @@ def main():
     torch.use_deterministic_algorithms(True)
     digits = load_digits()
     images, held_images, labels, held_labels = train_test_split(
-        pixels(digits.images), digits.target, test_size=0.2, stratify=digits.target, random_state=0)
+        pixels(digits.images), digits.target, test_size=0.2, stratify=digits.target, random_state=0
+    )
     net = train(images, labels)
     score = accuracy(net, held_images, held_labels)
     print(f"held out: {score:.4f} of {len(held_labels)}")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Makes examples/guide/model.*: the digits network as a package, a compiled folder, an older NeuralNetwork and plain
-# tensors, and a tiny made-up language model as GGUF. Run make_digits.py first. Needs: coremltools==9.0, gguf,
-# safetensors.
+# Makes examples/guide/model.*: the digits network as a package, a compiled folder, an older NeuralNetwork and
+# plain tensors, and a tiny made-up language model as GGUF. Run make_digits.py first. Needs coremltools==9.0,
+# gguf, safetensors.
 import shutil
 import struct
 from pathlib import Path
@@ -19,8 +19,16 @@ import compiled_model
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PACKAGE = EXAMPLES / "digits" / "digits.mlpackage"
 OUT = EXAMPLES / "guide"
-NAMES = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "conv3.weight", "conv3.bias",
-         "head.weight", "head.bias"]
+NAMES = [
+    "conv1.weight",
+    "conv1.bias",
+    "conv2.weight",
+    "conv2.bias",
+    "conv3.weight",
+    "conv3.bias",
+    "head.weight",
+    "head.bias",
+]
 
 
 def package_spec():
@@ -33,14 +41,14 @@ def stored(value, blob):
     shape = [int(d.constant.size) for d in value.type.tensorType.dimensions]
     if value.HasField("blobFileValue"):
         size, start = struct.unpack_from("<QQ", blob, value.blobFileValue.offset + 8)
-        data = blob[start:start + size]
+        data = blob[start : start + size]
     else:
         data = value.immediateValue.tensor.bytes.values
     return np.frombuffer(data, np.float16).reshape(shape)
 
 
 def network_weights(spec):
-    """Name -> fp16 array, in the order of the program: weight and bias of each convolution, then the linear layer."""
+    """Name -> fp16 array, in the order of the program: each convolution, then the linear layer."""
     blob = (PACKAGE / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").read_bytes()
     function = spec.mlProgram.functions["main"]
     operations = function.block_specializations[function.opset].operations
@@ -55,33 +63,67 @@ def network_weights(spec):
 def add_convolution(builder, weights, name, source):
     weight = weights[f"{name}.weight"].astype(np.float32)
     builder.add_convolution(
-        name=name, kernel_channels=weight.shape[1], output_channels=weight.shape[0], height=3, width=3,
-        stride_height=1, stride_width=1, border_mode="same", groups=1, W=weight.transpose(2, 3, 1, 0),
-        b=weights[f"{name}.bias"].astype(np.float32), has_bias=True, input_name=source, output_name=name)
+        name=name,
+        kernel_channels=weight.shape[1],
+        output_channels=weight.shape[0],
+        height=3,
+        width=3,
+        stride_height=1,
+        stride_width=1,
+        border_mode="same",
+        groups=1,
+        W=weight.transpose(2, 3, 1, 0),
+        b=weights[f"{name}.bias"].astype(np.float32),
+        has_bias=True,
+        input_name=source,
+        output_name=name,
+    )
     builder.add_activation(f"{name}_relu", "RELU", name, f"{name}_relu")
     return f"{name}_relu"
 
 
 def add_pool(builder, name, source):
-    builder.add_pooling(name=name, height=2, width=2, stride_height=2, stride_width=2, layer_type="MAX",
-                        padding_type="VALID", input_name=source, output_name=name)
+    builder.add_pooling(
+        name=name,
+        height=2,
+        width=2,
+        stride_height=2,
+        stride_width=2,
+        layer_type="MAX",
+        padding_type="VALID",
+        input_name=source,
+        output_name=name,
+    )
     return name
 
 
 def write_neural_network(weights, metadata):
-    builder = NeuralNetworkBuilder([("image", datatypes.Array(1, 8, 8))],
-                                   [("classLabel_probs", datatypes.Dictionary(datatypes.String()))], mode="classifier")
+    builder = NeuralNetworkBuilder(
+        [("image", datatypes.Array(1, 8, 8))],
+        [("classLabel_probs", datatypes.Dictionary(datatypes.String()))],
+        mode="classifier",
+    )
     at = add_convolution(builder, weights, "conv1", "image")
     at = add_pool(builder, "pool1", add_convolution(builder, weights, "conv2", at))
     at = add_pool(builder, "pool2", add_convolution(builder, weights, "conv3", at))
     builder.add_flatten(name="flat", mode=0, input_name=at, output_name="flat")
     head = weights["head.weight"].astype(np.float32)
-    builder.add_inner_product(name="head", W=head, b=weights["head.bias"].astype(np.float32),
-                              input_channels=head.shape[1], output_channels=head.shape[0], has_bias=True,
-                              input_name="flat", output_name="head")
+    builder.add_inner_product(
+        name="head",
+        W=head,
+        b=weights["head.bias"].astype(np.float32),
+        input_channels=head.shape[1],
+        output_channels=head.shape[0],
+        has_bias=True,
+        input_name="flat",
+        output_name="head",
+    )
     builder.add_softmax(name="softmax", input_name="head", output_name="classLabel_probs")
-    builder.set_class_labels([str(digit) for digit in range(10)], predicted_feature_name="classLabel",
-                             prediction_blob="classLabel_probs")
+    builder.set_class_labels(
+        [str(digit) for digit in range(10)],
+        predicted_feature_name="classLabel",
+        prediction_blob="classLabel_probs",
+    )
     builder.set_pre_processing_parameters(image_input_names=["image"], gray_bias=0.0, image_scale=1 / 255)
     builder.spec.description.metadata.CopyFrom(metadata)
     (OUT / "model.mlmodel").write_bytes(builder.spec.SerializeToString(deterministic=True))
@@ -126,10 +168,17 @@ def write_gguf():
     writer = gguf.GGUFWriter(OUT / "model.gguf", "llama")
     vocabulary = add_tokens(writer)
     describe_llama(writer, vocabulary, width, inner)
-    shapes = {"token_embd": (vocabulary, width), "output": (vocabulary, width), "blk.0.attn_q": (width, width),
-              "blk.0.attn_k": (width // 2, width), "blk.0.attn_v": (width // 2, width),
-              "blk.0.attn_output": (width, width), "blk.0.ffn_gate": (inner, width),
-              "blk.0.ffn_up": (inner, width), "blk.0.ffn_down": (width, inner)}
+    shapes = {
+        "token_embd": (vocabulary, width),
+        "output": (vocabulary, width),
+        "blk.0.attn_q": (width, width),
+        "blk.0.attn_k": (width // 2, width),
+        "blk.0.attn_v": (width // 2, width),
+        "blk.0.attn_output": (width, width),
+        "blk.0.ffn_gate": (inner, width),
+        "blk.0.ffn_up": (inner, width),
+        "blk.0.ffn_down": (width, inner),
+    }
     for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
         writer.add_tensor(f"{name}.weight", np.ones(width, np.float32))
     for name, shape in shapes.items():
