@@ -36,6 +36,7 @@ inline Dim symbol(int k) { return unknown - 1 - k; }
 inline bool is_known(Dim d) { return d >= 0; }
 bool is_known(std::span<const Dim>);
 std::string text_of(std::span<const Dim>);  // "[1, 3, ?, s0]"
+inline std::string text_of(const Shape& shape) { return text_of(std::span<const Dim>(shape)); }
 
 // Elements of a known shape; throws Error when the product passes what a file or machine can hold (2^48).
 std::int64_t volume(std::span<const Dim>);

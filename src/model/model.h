@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The façade that the command line, the language and the C API share: load, predict, ask.
+#pragma once
+#include <mutex>
+
+#include "model/runtime.h"
+#include "model/value.h"
+#include "plan/plan.h"
+
+namespace tl {
+
+// What a model remembers between predictions; owned by the caller, one per session.
+struct State {
+  std::map<std::string, std::shared_ptr<StateCell>> cells = {};
+};
+
+struct PredictOptions {
+  std::string function = {};             // empty: the default one
+  State* state = nullptr;                // null: fresh zeros for this call
+  std::vector<std::string> keep = {};    // intermediate values to give as well
+  Notice notice = {};
+  std::vector<plan::StepProfile>* profile = nullptr;
+};
+
+class Model {
+ public:
+  // Finds the format by content. The runtime must outlive the model.
+  static std::shared_ptr<Model> load(const std::string& path, const Runtime&);
+  explicit Model(ModelFile, const Runtime&);
+
+  const ModelFile& file() const { return file_; }
+  const Runtime& runtime() const { return runtime_; }
+  // Throws Error that lists the names.
+  const Function& function(std::string_view name = {}) const;
+  // The function's graph; throws Error that says why there is none.
+  const Graph& graph(std::string_view function = {}) const;
+
+  State make_state(std::string_view function = {}) const;  // zeros
+
+  // Outputs in the order of the interface. Missing optional inputs take their default; unknown names are an error that
+  // lists the names. Safe from several threads.
+  Features predict(const Features& inputs, const PredictOptions& = {}) const;
+
+  // Plans for the shapes of these inputs without running; what `bench` times as loading.
+  void prepare(const Features& inputs, const PredictOptions& = {}) const;
+
+ private:
+  struct Bound;  // inputs in the graph's order
+  Bound bind(const Function&, const Graph&, const Features&, const PredictOptions&) const;
+  std::shared_ptr<const plan::Plan> plan_for(const Function&, const Graph&, std::span<const Type>, std::span<const std::string> keep) const;
+
+  ModelFile file_;
+  const Runtime& runtime_;
+  mutable std::mutex mutex_;
+  struct Cached {
+    std::string key;
+    std::shared_ptr<const plan::Plan> plan;
+  };
+  mutable std::vector<Cached> plans_;     // most recently used last, bounded
+};
+
+// Reads a file into what it holds, by content: also those that cannot run.
+ModelFile read_model(const std::string& path);
+
+}  // namespace tl
