@@ -72,7 +72,7 @@ def tensor(value):
 
 def plain(value):
     """An attribute: masks become lists of 0 and 1, nested index lists flat ones."""
-    if isinstance(value, (bool, str)):
+    if isinstance(value, (bool, str, float)):
         return value
     if isinstance(value, (list, tuple, np.ndarray)):
         return [number(element) for element in np.asarray(value).ravel()]

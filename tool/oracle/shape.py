@@ -46,6 +46,23 @@ def reshapes(out):
         out.add("reverse", {"x": x}, np.flip(x, tuple(attrs["axes"]) if attrs else None), **attrs)
 
 
+def reshape_like(out):
+    random = random_of("reshape_like")
+    for shape, others, begins, ends, masks in [
+        ((2, 6), [(3, 5), (9, 4)], [0, 1], [1, 2], [0, 0]),
+        ((2, 3, 2), [(4, 3, 7)], [0], [2], [0]),
+        ((12,), [(8, 2, 3), (2, 5)], [1, 0], [0, 1], [1, 0]),
+    ]:
+        x, refs = floats(random, *shape), [np.zeros(other) for other in others]
+        wanted = [
+            size
+            for other, begin, end, mask in zip(others, begins, ends, masks)
+            for size in other[begin : None if mask else end]
+        ]
+        given = {"x": x, "ref_tensors": refs}
+        out.add("reshape_like", given, x.reshape(wanted), begins=begins, ends=ends, end_masks=masks)
+
+
 def reverse_sequence(out):
     random = random_of("reverse_sequence")
     for shape, lengths, seq, batch in [
@@ -68,7 +85,7 @@ SLICES = [  # begin, end, attributes, the same in Python
     ([0, -2, 0], [2, 3, -1], {}, np.s_[0:2, -2:3, 0:-1]),
     ([0, 0, 0], [2, 9, 4], {}, np.s_[0:2, 0:9, 0:4]),
     ([0, 0, 3], [2, 3, 0], {"stride": [1, 2, -1]}, np.s_[0:2, 0:3:2, 3:0:-1]),
-    ([1, 2, 3], [-9, 0, 1], {"stride": [-1, -1, -2]}, np.s_[1:-9:-1, 2:0:-1, 3:1:-2]),
+    ([1, 2, 3], [0, 0, 1], {"stride": [-1, -1, -2], "end_mask": [1, 0, 0]}, np.s_[1::-1, 2:0:-1, 3:1:-2]),
     ([1, 1, 1], [2, 2, 3], {"begin_mask": [1, 0, 1]}, np.s_[:2, 1:2, :3]),
     ([0, 1, 1], [1, 1, 2], {"end_mask": [0, 1, 1]}, np.s_[0:1, 1:, 1:]),
     (
@@ -247,7 +264,7 @@ def windows(out):
 
 def families():
     out = Family("shape")
-    for part in (reshapes, reverse_sequence, slices, windows):
+    for part in (reshapes, reshape_like, reverse_sequence, slices, windows):
         part(out)
     rest = Family("tensor")
     for part in (joins, pads, bands, fills, blocks):
