@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Writes test/op/golden/*.json: inputs and results of operations, from NumPy, SciPy and PyTorch in float64, which
-# judge the float64 references. Needs numpy, scipy and torch==2.7.*. The same run gives the same bytes.
-"""A file is a list of cases {"op", "attrs", "inputs": [{"name", "dtype", "shape", "data"}], "outputs": [{"dtype",
-"shape", "data"}]}. Inputs have MIL's names; those of many values (concat.values) come one after the other under
-one name, absent ones are left out. Booleans are 0 and 1, masks are lists of 0 and 1, nested index lists are flat.
-Results have 7 significant digits. nonfinite.json alone has strings among its numbers: "NaN", "Infinity",
-"-Infinity"."""
+# Writes test/op/golden/*.json: inputs and results of operations, from NumPy, SciPy and PyTorch in float64,
+# which judge the float64 references. Needs numpy, scipy, torch==2.7.*. The same run gives the same bytes.
+"""A file is a list of cases {"op", "attrs", "inputs": [{"name", "dtype", "shape", "data"}], "outputs":
+[{"dtype", "shape", "data"}]}. Inputs have MIL's names; those of many values (concat.values) come one after the
+other under one name, absent ones are left out. Booleans are 0 and 1, masks are lists of 0 and 1, nested index
+lists are flat. Results have 7 significant digits. nonfinite.json alone has strings among its numbers: "NaN",
+"Infinity", "-Infinity"."""
 
 import json
 from collections import Counter
