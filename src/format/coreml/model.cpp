@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model: version, description, and one of its many types; a program becomes graphs, the others are recognised.
+#include "format/coreml/model.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "format/coreml/compiled.h"
+#include "format/coreml/mil_proto.h"
+#include "format/coreml/model_type.h"
+#include "format/coreml/package.h"
+#include "format/coreml/program.h"
+#include "format/coreml/proto.h"
+
+namespace tl::coreml {
+namespace {
+
+constexpr int newest_version = 10;
+constexpr int deepest_pipeline = 8;
+
+struct Parts {  // of the outermost message
+  std::int64_t version = 0;
+  std::string_view description = {}, content = {};
+  std::uint32_t type = 0;
+};
+
+Parts read_parts(std::string_view message) {
+  Parts out;
+  each_field(message, [&](Field& field) {
+    switch (field.tag_and_type()) {
+      case varint(1): out.version = field.get_int32(); break;
+      case bytes(2): out.description = view(field); break;
+      default:
+        if (field.tag() < 200 || field.wire_type() != protozero::pbf_wire_type::length_delimited) return field.skip();
+        out.type = field.tag();
+        out.content = view(field);
+    }
+  });
+  return out;
+}
+
+void check_version(std::int64_t version) {
+  if (version < 1) throw Error(Code::bad_input, "has no specification version");
+  if (version > newest_version)
+    throw Error(Code::unsupported, text("has specification version {}; the newest that tl knows is {} (iOS 26, macOS 26)", version, newest_version));
+}
+
+// ---- neural networks: their layers are counted
+
+void count_layers(std::string_view network, std::map<std::string, std::int64_t>& counts, int depth) {
+  if (depth > deepest) throw Error(Code::bad_input, text("networks are nested deeper than {}", deepest));
+  each_field(network, [&](Field& field) {
+    if (field.tag_and_type() != bytes(1)) return field.skip();
+    each_field(view(field), [&](Field& layer) {
+      if (layer.tag() < 100 || layer.wire_type() != protozero::pbf_wire_type::length_delimited) return layer.skip();
+      std::uint32_t type = layer.tag();
+      ++counts[layer_type(type)];
+      std::string_view content = view(layer);
+      if (type != 605 && type != 615) return;
+      each_field(content, [&](Field& inner) {  // a branch has networks in fields 1 and 2, a loop in 3 and 4
+        bool nested = type == 605 ? inner.tag() <= 2 : inner.tag() == 3 || inner.tag() == 4;
+        if (nested && inner.wire_type() == protozero::pbf_wire_type::length_delimited) count_layers(view(inner), counts, depth + 1);
+        else inner.skip();
+      });
+    });
+  });
+}
+
+bool is_network(std::uint32_t type) { return type == 303 || type == 403 || type == 500; }
+bool is_pipeline(std::uint32_t type) { return type >= 200 && type <= 202; }
+
+// ---- pipelines
+
+ModelFile read_nested(std::string_view message, const std::string& folder, int depth);
+
+void read_pipeline(std::string_view message, ModelFile& file, const std::string& folder, int depth) {
+  if (depth >= deepest_pipeline) throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
+  std::vector<std::string> names;
+  std::vector<std::string_view> models;
+  each_field(message, [&](Field& field) {
+    switch (field.tag_and_type()) {
+      case bytes(1): models.push_back(view(field)); break;
+      case bytes(2): names.emplace_back(view(field)); break;
+      default: field.skip();
+    }
+  });
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    std::string name = i < names.size() ? names[i] : text("model{}", i);
+    with_note([&] { return text("part '{}'", printable(name)); },
+              [&] { file.parts.emplace_back(name, read_nested(models[i], folder, depth + 1)); });
+  }
+}
+
+std::string_view wrapped_pipeline(std::string_view message) {
+  std::string_view out;
+  each_field(message, [&](Field& field) {
+    if (field.tag_and_type() == bytes(1)) out = view(field);
+    else field.skip();
+  });
+  return out;
+}
+
+void recognise(const Parts& parts, const Description& description, ModelFile& file) {
+  if (is_network(parts.type)) {
+    std::map<std::string, std::int64_t> counts;
+    count_layers(parts.content, counts, 0);
+    file.layers.assign(counts.begin(), counts.end());
+  }
+  Function f;
+  if (const Interface* interface = description.of("")) f.interface = *interface;
+  f.why_not = why_not_run(file.type);
+  file.functions.push_back(std::move(f));
+}
+
+ModelFile read_nested(std::string_view message, const std::string& folder, int depth) {
+  ModelFile file;
+  Parts parts = read_parts(message);
+  check_version(parts.version);
+  file.format = "CoreML";
+  file.spec_version = static_cast<int>(parts.version);
+  file.type = model_type(parts.type);
+  if (file.type.empty())
+    throw Error(Code::unsupported, parts.type ? text("has a type of model that is not known ({})", parts.type) : "holds no model, only a description");
+  Description description = with_note([] { return "description"; }, [&] { return read_description(parts.description, file); });
+  if (file.type == "mlProgram") {
+    WeightFiles files(folder);
+    lower_program(read_program(parts.content), description, files, file);
+    return file;
+  }
+  if (is_pipeline(parts.type)) read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, folder, depth);
+  recognise(parts, description, file);
+  return file;
+}
+
+}  // namespace
+
+ModelFile read_model(Bytes content, const std::string& model_folder) {
+  return reading([&] { return read_nested(as_text(content), model_folder, 0); });
+}
+
+namespace {
+
+ModelFile read_file(const std::string& path) {
+  StoragePtr file = map_file(path);
+  return read_model({file->data(), file->size()}, parent_path(path));
+}
+
+ModelFile read_any(const std::string& path) {
+  if (looks_compiled(path)) return read_compiled(path);
+  bool package = is_folder(path);
+  ModelFile file = read_file(package ? root_model(path) : path);
+  file.container = package ? "mlpackage" : "mlmodel";
+  return file;
+}
+
+std::string plain_name(const std::string& path) {
+  std::string name = file_name(path);
+  std::size_t dot = name.find_last_of('.');
+  return dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
+}
+
+}  // namespace
+}  // namespace tl::coreml
+
+namespace tl {
+
+ModelFile read_coreml(const std::string& path) {
+  return with_note([&] { return path; }, [&] {
+    ModelFile file = coreml::read_any(path);
+    file.path = path;
+    if (file.name.empty()) file.name = coreml::plain_name(path);
+    return file;
+  });
+}
+
+}  // namespace tl
