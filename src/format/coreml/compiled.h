@@ -6,6 +6,6 @@
 namespace tl::coreml {
 
 bool looks_compiled(const std::string& path);
-ModelFile read_compiled(const std::string& path);
+ModelFile read_compiled(const std::string& path, int depth = 0);
 
 }  // namespace tl::coreml

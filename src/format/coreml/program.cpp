@@ -25,16 +25,9 @@ std::string context_of(const MilOperation& op) {
   return text("{} '{}'", printable(op.type), printable(name));
 }
 
-struct Weights {  // where tensors come from and are listed
-  WeightFiles& files;
-  std::vector<NamedTensor>& listed;
-};
-
-constexpr std::int64_t fewest_listed = 16;  // elements of a constant written in the program, to be called a weight
-
 class Lowering {
  public:
-  Lowering(Graph& graph, int opset, Weights weights) : graph_(graph), opset_(opset), weights_(weights) {}
+  Lowering(Graph& graph, int opset, WeightFiles& files) : graph_(graph), opset_(opset), files_(files) {}
 
   void function(const MilFunction& f) {
     scopes_.emplace_back();
@@ -66,36 +59,25 @@ class Lowering {
 
   // ---- constants
 
-  Tensor tensor_of(const MilValue& value, const std::string& name) {
-    if (const Tensor* t = std::get_if<Tensor>(&value.content)) {
-      if (t->dtype() != DType::string && t->size() > fewest_listed) list(name, *t, t->storage(), t->offset());
-      return *t;
-    }
-    const BlobRef* blob = std::get_if<BlobRef>(&value.content);
-    if (!blob) throw Error(Code::unsupported, text("a constant of type {} is not supported here", text_of(value.type)));
-    Blob found = weights_.files.read(blob->file, blob->offset, value.type);
-    list(name, found.tensor, found.file, found.offset);
-    return found.tensor;
-  }
-
-  void list(const std::string& name, const Tensor& t, const StoragePtr& file, std::uint64_t offset) {
-    weights_.listed.push_back({name, std::string(name_of(t.dtype())), t.shape(), file, offset, t.bytes(), true});
+  Tensor tensor_of(const MilValue& value) {
+    if (const Tensor* t = std::get_if<Tensor>(&value.content)) return *t;
+    if (const BlobRef* blob = std::get_if<BlobRef>(&value.content)) return files_.read(blob->file, blob->offset, value.type).tensor;
+    throw Error(Code::unsupported, text("a constant of type {} is not supported here", text_of(value.type)));
   }
 
   void constant(const MilOperation& op) {
     const MilValue* value = op.attribute("val");
     if (!value) throw Error(Code::bad_input, "has no attribute 'val'");
     if (op.outputs.size() != 1) throw Error(Code::bad_input, text("gives 1 output, {} are declared", op.outputs.size()));
-    std::string name(op.outputs.front().name);
     if (const auto* parts = std::get_if<std::vector<MilValue>>(&value->content)) {
       lists_.insert_or_assign(op.outputs.front().name, parts);
       return;
     }
-    Tensor t = tensor_of(*value, name);
+    Tensor t = tensor_of(*value);
     const Type& declared = op.outputs.front().type;
     if (declared.ranked && (declared.dtype != t.dtype() || declared.shape != t.shape()))
       throw Error(Code::bad_input, text("is declared {}, but its value is {}", text_of(declared), text_of(t.type())));
-    define(op.outputs.front().name, graph_.add_constant(std::move(t), std::move(name)));
+    define(op.outputs.front().name, graph_.add_constant(std::move(t), std::string(op.outputs.front().name)));
   }
 
   // ---- operations
@@ -103,9 +85,7 @@ class Lowering {
   // A value written in place: a constant, or, if it is a list or tuple, an attribute.
   void in_place(MilNode& m, std::string_view name, const MilValue& value) {
     if (const auto* parts = std::get_if<std::vector<MilValue>>(&value.content)) return parts_of(m, name, *parts);
-    std::string owner = m.outputs.empty() ? m.name : m.outputs.front();
-    Tensor t = tensor_of(value, text("{}.{}", owner, name));
-    m.inputs[std::string(name)].push_back(graph_.add_constant(std::move(t)));
+    m.inputs[std::string(name)].push_back(graph_.add_constant(tensor_of(value)));
   }
 
   void parts_of(MilNode& m, std::string_view name, const std::vector<MilValue>& parts) {
@@ -171,7 +151,7 @@ class Lowering {
 
   Graph& graph_;
   int opset_;
-  Weights weights_;
+  WeightFiles& files_;
   std::vector<Scope> scopes_ = {};
   std::unordered_map<std::string_view, const std::vector<MilValue>*> lists_ = {};
 };
@@ -236,7 +216,48 @@ void check_interface(const Interface& interface, const MilFunction& f) {
       throw Error(Code::bad_input, text("the output '{}' is described, but the program does not give it", printable(x.name)));
 }
 
-void lower(const MilFunction& f, Weights weights, Function& out) {
+// ---- weights by name
+
+constexpr std::int64_t fewest_listed = 16;  // elements of a constant written in the program, to be called a weight
+
+class Listing {
+ public:
+  Listing(WeightFiles& files, std::vector<NamedTensor>& to) : files_(files), to_(to) {}
+
+  void block(const MilBlock& b) {
+    for (const MilOperation& op : b.operations) {
+      with_note([&] { return context_of(op); }, [&] { operation(op); });
+      for (const MilBlock& inner : op.blocks) block(inner);
+    }
+  }
+
+ private:
+  void operation(const MilOperation& op) {
+    std::string name = op.outputs.empty() ? std::string() : std::string(op.outputs.front().name);
+    for (const NamedMilValue& a : op.attributes) value(a.name == "val" ? name : text("{}.{}", name, a.name), a.value);
+    for (const Argument& argument : op.inputs)
+      for (const Binding& b : argument.bindings)
+        if (!b.value.empty()) value(text("{}.{}", name, argument.name), b.value.front());
+  }
+
+  void value(std::string name, const MilValue& v) {
+    if (const BlobRef* ref = std::get_if<BlobRef>(&v.content)) {
+      Blob blob = files_.read(ref->file, ref->offset, v.type);
+      add(std::move(name), v.type, blob.file, blob.offset, blob.bytes);
+    } else if (const Tensor* t = std::get_if<Tensor>(&v.content); t && t->dtype() != DType::string && t->size() >= fewest_listed) {
+      add(std::move(name), t->type(), t->storage(), t->offset(), t->bytes());
+    }
+  }
+
+  void add(std::string name, const Type& type, const StoragePtr& file, std::uint64_t offset, std::uint64_t size) {
+    to_.push_back({std::move(name), std::string(name_of(type.dtype)), type.shape, file, offset, size, true});
+  }
+
+  WeightFiles& files_;
+  std::vector<NamedTensor>& to_;
+};
+
+void lower(const MilFunction& f, WeightFiles& files, Function& out) {
   if (const MilOperation* op = first_unsupported(f.body)) {
     out.why_not = text("operation '{}' (opset {}) is not supported", printable(op->type), printable(f.opset));
     return;
@@ -244,7 +265,7 @@ void lower(const MilFunction& f, Weights weights, Function& out) {
   try {
     Graph graph;
     graph.name = f.name;
-    Lowering(graph, opset_number(f.opset), weights).function(f);
+    Lowering(graph, opset_number(f.opset), files).function(f);
     out.graph = std::move(graph);
   } catch (const Error& error) {
     if (error.code() != Code::unsupported) throw;
@@ -259,7 +280,8 @@ void add_function(const MilFunction& f, const Description& description, WeightFi
   const Interface* described = description.of(f.name);
   out.interface = described ? *described : interface_of(f);
   check_interface(out.interface, f);
-  lower(f, {files, file.tensors}, out);
+  Listing(files, file.tensors).block(f.body);
+  lower(f, files, out);
   file.functions.push_back(std::move(out));
 }
 
