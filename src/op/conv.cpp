@@ -14,19 +14,20 @@ namespace tl {
 namespace {
 
 constexpr std::string_view guide = "sbryngelson/ane-guide ch 3; hollance/neural-engine";
-constexpr std::string_view fits = "fp16, 1-D or 2-D; kernel width at most 13 on M1 and 16 from A14 on; dilations of factors 2 and 3";
+constexpr std::string_view fits =
+    "fp16, 1-D or 2-D; kernel width at most 13 on M1 and 16 from A14 on; dilations of factors 2 and 3";
 
 // ---- the reference: all four are sums over (batch, group, output channel, input channel, window position)
 
-struct Problem {  // of a convolution that reads `wide` and writes `narrow`; the transposed one goes the other way
+struct Problem {  // of a convolution that reads `wide` and writes `narrow`; the transposed one goes the other
+                  // way
   std::vector<Window> windows;
   std::int64_t batch = 0, groups = 1, outs = 0, ins = 0;  // channels of narrow and of wide, per group
   std::vector<Dim> wide, narrow, kernel;                  // spatial lengths
 };
 
 // Calls visit(wide element, narrow element, weight element) for every product.
-template <class Visit>
-void each_product(const Problem& p, const Visit& visit) {
+template <class Visit> void each_product(const Problem& p, const Visit& visit) {
   std::int64_t wide = volume(p.wide), narrow = volume(p.narrow), taps = volume(p.kernel);
   std::size_t n = p.windows.size();
   for (std::int64_t o = 0; o < narrow; ++o)
@@ -44,12 +45,14 @@ void each_product(const Problem& p, const Visit& visit) {
       for (std::int64_t b = 0; b < p.batch * p.groups; ++b)
         for (std::int64_t oc = 0; oc < p.outs; ++oc)
           for (std::int64_t ic = 0; ic < p.ins; ++ic)
-            visit(static_cast<std::size_t>((b * p.ins + ic) * wide + at), static_cast<std::size_t>((b * p.outs + oc) * narrow + o),
+            visit(static_cast<std::size_t>((b * p.ins + ic) * wide + at),
+                  static_cast<std::size_t>((b * p.outs + oc) * narrow + o),
                   static_cast<std::size_t>(((b % p.groups * p.outs + oc) * p.ins + ic) * taps + t));
     }
 }
 
-Problem problem(std::span<const Dim> wide, std::span<const Dim> narrow, std::vector<Window> windows, const Attrs& attrs) {
+Problem problem(std::span<const Dim> wide, std::span<const Dim> narrow, std::vector<Window> windows,
+                const Attrs& attrs) {
   Problem p;
   p.windows = std::move(windows);
   p.groups = attrs.integer("groups");
@@ -64,12 +67,15 @@ void begin(Array& out, Shape shape, const Array* bias) {
   out.shape = std::move(shape);
   out.data.assign(static_cast<std::size_t>(volume(out.shape)), 0);
   if (!bias) return;
-  auto plane = static_cast<std::size_t>(volume(spatial(out.shape))), channels = static_cast<std::size_t>(out.shape[1]);
+  auto plane = static_cast<std::size_t>(volume(spatial(out.shape))),
+       channels = static_cast<std::size_t>(out.shape[1]);
   for (std::size_t i = 0; i < out.data.size(); ++i)
     out.data[i] = bias->data[bias->data.size() == 1 ? 0 : i / plane % channels];
 }
 
-const Array* optional_input(const ReferenceCall& call, std::size_t i) { return i < call.in.size() ? call.in[i] : nullptr; }
+const Array* optional_input(const ReferenceCall& call, std::size_t i) {
+  return i < call.in.size() ? call.in[i] : nullptr;
+}
 
 void convolve(const ReferenceCall& call, const OpDef& op, std::span<const double> weight) {
   const Array &x = *call.in[0], &w = *call.in[1];
@@ -102,7 +108,8 @@ void reference_weight_gradient(const ReferenceCall& call) {
   shape.insert(shape.end(), kernel.begin(), kernel.end());
   Array& out = call.out[0];
   begin(out, shape, nullptr);
-  each_product(problem(x.shape, grad.shape, windows_of(ops::conv_weight_gradient, x.shape, shape, call.attrs), call.attrs),
+  each_product(problem(x.shape, grad.shape, windows_of(ops::conv_weight_gradient, x.shape, shape, call.attrs),
+                       call.attrs),
                [&](std::size_t i, std::size_t o, std::size_t t) { out.data[t] += x.data[i] * grad.data[o]; });
 }
 
@@ -116,7 +123,8 @@ std::int64_t groups_of(const InferCall& call) {
 
 void need_multiple(Dim channels, std::int64_t groups, std::string_view whose) {
   if (is_known(channels) && channels % groups != 0)
-    throw Error(Code::bad_input, text("{} channels of the {} do not divide into {} groups", channels, whose, groups));
+    throw Error(Code::bad_input,
+                text("{} channels of the {} do not divide into {} groups", channels, whose, groups));
 }
 
 void check_operands(const InferCall& call, std::size_t weight_most) {
@@ -145,8 +153,8 @@ std::vector<Type> infer_convolution(const InferCall& call, const OpDef& op) {
   need_multiple(x[1], groups, "input");
   need_multiple(w[0], groups, "output");
   if (is_known(x[1]) && is_known(w[1]) && x[1] != w[1] * groups)
-    throw Error(Code::bad_input, text("x is {}, but the weight {} with {} groups takes {} channels", text_of(call.type(0)),
-                                      text_of(call.type(1)), groups, w[1] * groups));
+    throw Error(Code::bad_input, text("x is {}, but the weight {} with {} groups takes {} channels",
+                                      text_of(call.type(0)), text_of(call.type(1)), groups, w[1] * groups));
   check_bias(call, w[0]);
   return result(call, w[0], windows_of(op, x, w, call.attrs));
 }
@@ -159,7 +167,8 @@ std::vector<Type> infer_conv_transpose(const InferCall& call) {
   std::int64_t groups = groups_of(call);
   need_multiple(x[1], groups, "input");
   if (is_known(x[1]) && is_known(w[0]) && x[1] != w[0])
-    throw Error(Code::bad_input, text("x is {}, but the weight {} takes {} channels", text_of(call.type(0)), text_of(call.type(1)), w[0]));
+    throw Error(Code::bad_input, text("x is {}, but the weight {} takes {} channels", text_of(call.type(0)),
+                                      text_of(call.type(1)), w[0]));
   Dim channels = multiply_dims(w[1], groups);
   check_bias(call, channels);
   return result(call, channels, windows_of(ops::conv_transpose, x, w, call.attrs));
@@ -186,11 +195,15 @@ std::vector<Type> infer_weight_gradient(const InferCall& call) {
 Attrs custom_attrs(std::span<const Window> all, const Attrs& attrs) {
   std::vector<std::int64_t> strides, dilations, pad;
   for (const Window& w : all) {
-    if (w.before < 0 || w.after < 0) throw Error(Code::unsupported, "the gradient of a convolution that extends its output");
+    if (w.before < 0 || w.after < 0)
+      throw Error(Code::unsupported, "the gradient of a convolution that extends its output");
     strides.push_back(w.stride), dilations.push_back(w.dilation);
     pad.push_back(w.before), pad.push_back(w.after);
   }
-  return attrs_of({{"strides", strides}, {"dilations", dilations}, {"pad_type", std::string("custom")}, {"pad", pad},
+  return attrs_of({{"strides", strides},
+                   {"dilations", dilations},
+                   {"pad_type", std::string("custom")},
+                   {"pad", pad},
                    {"groups", attrs.integer("groups")}});
 }
 
@@ -240,7 +253,8 @@ std::vector<Type> infer_conv_quantized(const InferCall& call) {
   const Type &scale = call.type(3), &bias = call.type(4), &w = call.type(1);
   bool table = call.attrs.word("quantization_type") == "lut";
   for (const Type* t : {&scale, &bias}) {
-    if (t->rank() > 1) throw Error(Code::unsupported, text("a scale or bias {} of quantised weights", text_of(*t)));
+    if (t->rank() > 1)
+      throw Error(Code::unsupported, text("a scale or bias {} of quantised weights", text_of(*t)));
     if (table || t->rank() == 0 || t->shape[0] == 1 || !is_known(t->shape[0])) continue;
     if (w.rank() > 0 && is_known(w.shape[0]) && w.shape[0] != t->shape[0])
       throw Error(Code::bad_input, text("scale or bias {} for the weight {}", text_of(*t), text_of(w)));
@@ -258,21 +272,25 @@ void reference_conv_quantized(const ReferenceCall& call) {
   auto mask = (std::size_t{1} << call.attrs.integer("nbits")) - 1;
   for (std::size_t i = 0; i < weight.size(); ++i) {
     auto of = [&](const Array& a) { return a.data[a.data.size() == 1 ? 0 : i / each]; };
-    weight[i] = table ? scale.data[static_cast<std::size_t>(w.data[i]) & mask] : w.data[i] * of(scale) + of(bias);
+    weight[i] =
+        table ? scale.data[static_cast<std::size_t>(w.data[i]) & mask] : w.data[i] * of(scale) + of(bias);
   }
   convolve(call, ops::conv_quantized, weight);
 }
 
 }  // namespace
 
-std::vector<Window> windows_of(const OpDef& op, std::span<const Dim> x, std::span<const Dim> weight, const Attrs& attrs) {
+std::vector<Window> windows_of(const OpDef& op, std::span<const Dim> x, std::span<const Dim> weight,
+                               const Attrs& attrs) {
   if (&op == &ops::conv_transpose) return transposed_windows(spatial(x), spatial(weight), attrs);
   return windows(spatial(x), spatial(weight), attrs);
 }
 
-#define TL_WINDOW_ATTRS                                                                                       \
-  {"strides", AttrKind::integers}, {"pad_type", AttrKind::word, "valid", "valid custom same same_lower"},      \
-      {"pad", AttrKind::integers}, {"dilations", AttrKind::integers}, {"groups", AttrKind::integer, "1"}
+#define TL_WINDOW_ATTRS                                                                                   \
+  {"strides", AttrKind::integers}, {"pad_type", AttrKind::word, "valid", "valid custom same same_lower"}, \
+      {"pad", AttrKind::integers}, {"dilations", AttrKind::integers}, {                                   \
+    "groups", AttrKind::integer, "1"                                                                      \
+  }
 
 constinit const OpDef ops::conv{
     .name = "conv",
@@ -288,7 +306,8 @@ constinit const OpDef ops::conv{
     .samples = {{{"fp32[2, 3, 7, 6]", "fp32[5, 3, 3, 3]", "fp32[5]"}, "pad_type=same"},
                 {{"fp16[1, 4, 9]", "fp16[6, 2, 3]"}, "groups=2, strides=[2], pad_type=custom, pad=[1, 2]"},
                 {{"fp32[1, 2, 4, 5, 6]", "fp32[3, 2, 2, 3, 1]", "fp32[3]"}, "dilations=[1, 2, 1]"},
-                {{"fp16[2, 4, 5, 8]", "fp16[8, 1, 3, 3]", "fp16[8]"}, "groups=4, strides=[2, 1], pad_type=same_lower"},
+                {{"fp16[2, 4, 5, 8]", "fp16[8, 1, 3, 3]", "fp16[8]"},
+                 "groups=4, strides=[2, 1], pad_type=same_lower"},
                 {{"fp32[1, 6, 5, 5]", "fp32[33, 6, 1, 1]"}}},
 };
 
@@ -303,10 +322,12 @@ constinit const OpDef ops::conv_transpose{
     .mil = {.name = "conv_transpose"},
     .ane = {Fit::conditional, fits, guide},
     .near_zero = 5e-5,
-    .samples = {{{"fp32[1, 3, 4, 5]", "fp32[3, 2, 3, 3]", "fp32[2]"}, "strides=[2, 2], pad_type=custom, pad=[1, 0, 1, 1]"},
+    .samples = {{{"fp32[1, 3, 4, 5]", "fp32[3, 2, 3, 3]", "fp32[2]"},
+                 "strides=[2, 2], pad_type=custom, pad=[1, 0, 1, 1]"},
                 {{"fp16[2, 4, 5]", "fp16[4, 3, 4]"}, "groups=2, strides=[2], pad_type=same"},
                 {{"fp32[1, 2, 3, 3, 3]", "fp32[2, 2, 2, 2, 2]"}, "dilations=[2, 1, 1]"},
-                {{"fp32[1, 2, 3, 3]", "fp32[2, 1, 3, 3]"}, "groups=2, strides=[2, 2], output_shape=[1, 2, 7, 7]"}},
+                {{"fp32[1, 2, 3, 3]", "fp32[2, 1, 3, 3]"},
+                 "groups=2, strides=[2, 2], output_shape=[1, 2, 7, 7]"}},
 };
 
 constinit const OpDef ops::conv_quantized{
@@ -322,7 +343,8 @@ constinit const OpDef ops::conv_quantized{
     .ane = {Fit::never, "no current tool writes it", guide},
     .near_zero = 2e-2,
     .samples = {{{"fp32[1, 2, 5, 5]", "uint8[3, 2, 3, 3] 0..255", "fp32[3]", "fp32[3]", "fp32[3]"}},
-                {{"fp32[1, 2, 5]", "uint8[3, 2, 2] 0..15", "fp32[3]", "fp32[16]", "fp32[]"}, "quantization_type=lut, nbits=4"}},
+                {{"fp32[1, 2, 5]", "uint8[3, 2, 2] 0..15", "fp32[3]", "fp32[16]", "fp32[]"},
+                 "quantization_type=lut, nbits=4"}},
 };
 
 constinit const OpDef ops::conv_weight_gradient{

@@ -69,7 +69,8 @@ Term implied_output(std::span<const Term> terms) {
   Term out;
   for (char c : letters) {
     std::ptrdiff_t uses = 0;
-    for (const Term& t : terms) uses += std::count(t.before.begin(), t.before.end(), c) + std::count(t.after.begin(), t.after.end(), c);
+    for (const Term& t : terms)
+      uses += std::count(t.before.begin(), t.before.end(), c) + std::count(t.after.begin(), t.after.end(), c);
     if (uses == 1) out.after += c;
   }
   out.ellipsis = std::any_of(terms.begin(), terms.end(), [](const Term& t) { return t.ellipsis; });
@@ -81,9 +82,12 @@ Term implied_output(std::span<const Term> terms) {
 Equation parse_equation(std::string_view equation, std::span<const std::size_t> ranks) {
   std::size_t arrow = equation.find("->");
   std::vector<Term> terms;
-  for (std::string_view part : split(equation.substr(0, arrow), ',')) terms.push_back(parse_term(part, equation));
-  if (terms.size() != ranks.size()) bad(equation, text("has {} terms for {} inputs", terms.size(), ranks.size()));
-  Term output = arrow == std::string_view::npos ? implied_output(terms) : parse_term(equation.substr(arrow + 2), equation);
+  for (std::string_view part : split(equation.substr(0, arrow), ','))
+    terms.push_back(parse_term(part, equation));
+  if (terms.size() != ranks.size())
+    bad(equation, text("has {} terms for {} inputs", terms.size(), ranks.size()));
+  Term output = arrow == std::string_view::npos ? implied_output(terms)
+                                                : parse_term(equation.substr(arrow + 2), equation);
   std::vector<int> hidden;
   for (std::size_t i = 0; i < terms.size(); ++i) {
     bool fits = terms[i].ellipsis ? named(terms[i]) <= ranks[i] : named(terms[i]) == ranks[i];
@@ -93,7 +97,8 @@ Equation parse_equation(std::string_view equation, std::span<const std::size_t> 
   int ellipsis = *std::max_element(hidden.begin(), hidden.end());
   Numbering number(ellipsis);
   Equation result;
-  for (std::size_t i = 0; i < terms.size(); ++i) result.inputs.push_back(labels_of(terms[i], hidden[i], ellipsis, number));
+  for (std::size_t i = 0; i < terms.size(); ++i)
+    result.inputs.push_back(labels_of(terms[i], hidden[i], ellipsis, number));
   for (char c : output.before + output.after) {
     if (!number.has(c)) bad(equation, text("has '{}' in the output alone", c));
   }
@@ -101,7 +106,8 @@ Equation parse_equation(std::string_view equation, std::span<const std::size_t> 
   result.labels = number.count();
   Labels sorted = result.output;
   std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) bad(equation, "repeats a label in the output");
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    bad(equation, "repeats a label in the output");
   return result;
 }
 
@@ -117,7 +123,8 @@ std::vector<Dim> label_lengths(const Equation& eq, std::span<const Shape> shapes
 
 std::string text_of(const Equation& eq) {
   auto letter = [](int label) {
-    if (label >= static_cast<int>(letters.size())) throw Error(Code::unsupported, "an equation of more than 52 labels");
+    if (label >= static_cast<int>(letters.size()))
+      throw Error(Code::unsupported, "an equation of more than 52 labels");
     return letters[(static_cast<std::size_t>(label) + 26) % letters.size()];
   };
   std::string out;

@@ -10,9 +10,11 @@
 namespace tl {
 namespace {
 
-constexpr std::int64_t largest = 0x7fffffff;  // of a stride, dilation, pad or kernel: sums of them cannot overflow
+constexpr std::int64_t largest =
+    0x7fffffff;  // of a stride, dilation, pad or kernel: sums of them cannot overflow
 
-void check(std::string_view name, std::span<const std::int64_t> values, std::size_t count, std::int64_t least) {
+void check(std::string_view name, std::span<const std::int64_t> values, std::size_t count,
+           std::int64_t least) {
   if (values.size() != count)
     throw Error(Code::bad_input, text("{} has {} numbers, {} are needed", name, values.size(), count));
   for (std::int64_t v : values)
@@ -32,12 +34,15 @@ std::vector<Window> begin_windows(std::span<const Dim> in, std::span<const Dim> 
     if (is_known(kernel[d]) && (kernel[d] < 1 || kernel[d] > largest))
       throw Error(Code::bad_input, text("a kernel of length {}, which cannot be", kernel[d]));
     all[d] = {.in = in[d], .kernel = kernel[d], .stride = strides[d], .dilation = dilations[d]};
-    if (is_known(kernel[d]) && (kernel[d] - 1) * dilations[d] > largest) throw Error(Code::bad_input, "the kernel is too long");
+    if (is_known(kernel[d]) && (kernel[d] - 1) * dilations[d] > largest)
+      throw Error(Code::bad_input, "the kernel is too long");
   }
   return all;
 }
 
-std::string pad_type_of(const Attrs& attrs) { return attrs.has("pad_type") ? attrs.word("pad_type") : "valid"; }
+std::string pad_type_of(const Attrs& attrs) {
+  return attrs.has("pad_type") ? attrs.word("pad_type") : "valid";
+}
 
 void take_custom_pads(std::vector<Window>& all, const Attrs& attrs) {
   auto pads = attrs.integers_or("pad", 2 * all.size(), 0);
@@ -57,7 +62,8 @@ void place_same(Window& w, bool lower) {
     return;
   }
   w.out = (w.in + w.stride - 1) / w.stride;
-  if (is_known(w.kernel)) split_pads(w, std::max<std::int64_t>(0, (w.out - 1) * w.stride + w.reach() - w.in), lower);
+  if (is_known(w.kernel))
+    split_pads(w, std::max<std::int64_t>(0, (w.out - 1) * w.stride + w.reach() - w.in), lower);
 }
 
 void place_padded(Window& w, bool ceil) {
@@ -69,7 +75,8 @@ void place_padded(Window& w, bool ceil) {
   if (!is_known(w.in) || !is_known(w.kernel)) return;
   std::int64_t room = w.in + pads - w.reach();
   if (room < 0)
-    throw Error(Code::bad_input, text("a window of {} does not fit an input of {} with padding {}", w.reach(), w.in, pads));
+    throw Error(Code::bad_input,
+                text("a window of {} does not fit an input of {} with padding {}", w.reach(), w.in, pads));
   w.out = (room + (ceil ? w.stride - 1 : 0)) / w.stride + 1;
   if (ceil && pads > 0 && (w.out - 1) * w.stride >= w.in + w.before) --w.out;
 }
@@ -87,7 +94,8 @@ std::vector<Window> windows(std::span<const Dim> in, std::span<const Dim> kernel
   return all;
 }
 
-std::vector<Window> transposed_windows(std::span<const Dim> in, std::span<const Dim> kernel, const Attrs& attrs) {
+std::vector<Window> transposed_windows(std::span<const Dim> in, std::span<const Dim> kernel,
+                                       const Attrs& attrs) {
   std::vector<Window> all = begin_windows(in, kernel, attrs);
   std::string type = pad_type_of(attrs);
   std::size_t n = all.size();
@@ -108,7 +116,9 @@ std::vector<Window> transposed_windows(std::span<const Dim> in, std::span<const 
     else if (!open) w.out = whole - w.before - w.after;
     else if (is_known(w.kernel) && w.stride == 1 && w.before + w.after == w.reach() - 1) w.out = w.in;
     if (open || !is_known(w.out)) continue;
-    if (w.out < 0) throw Error(Code::bad_input, text("padding {} crops more than the {} there are", w.before + w.after, whole));
+    if (w.out < 0)
+      throw Error(Code::bad_input,
+                  text("padding {} crops more than the {} there are", w.before + w.after, whole));
     if (type == "custom") w.after = whole - w.out - w.before;
     else if (whole >= w.out) split_pads(w, whole - w.out, type == "same_lower");
     else w.before = 0, w.after = whole - w.out;

@@ -23,13 +23,17 @@ constexpr std::string_view guide = "sbryngelson/ane-guide ch 3; hollance/neural-
 class Odometer {
  public:
   Odometer(std::vector<Dim> lengths, std::vector<Shape> strides)
-      : lengths_(std::move(lengths)), strides_(std::move(strides)), at_(lengths_.size(), 0), offsets_(strides_.size(), 0) {}
+      : lengths_(std::move(lengths)),
+        strides_(std::move(strides)),
+        at_(lengths_.size(), 0),
+        offsets_(strides_.size(), 0) {}
   std::int64_t count() const { return volume(lengths_); }
   std::size_t offset(std::size_t operand) const { return static_cast<std::size_t>(offsets_[operand]); }
   void next() {
     for (std::size_t d = lengths_.size(); d-- > 0;) {
       bool wraps = ++at_[d] == lengths_[d];
-      for (std::size_t i = 0; i < offsets_.size(); ++i) offsets_[i] += strides_[i][d] * (wraps ? 1 - lengths_[d] : 1);
+      for (std::size_t i = 0; i < offsets_.size(); ++i)
+        offsets_[i] += strides_[i][d] * (wraps ? 1 - lengths_[d] : 1);
       if (!wraps) return;
       at_[d] = 0;
     }
@@ -82,18 +86,23 @@ std::vector<Type> infer_matmul(const InferCall& call) {
     return s[static_cast<std::size_t>(found - eq.inputs[i].begin())];
   };
   if (is_known(length(0, x)) && is_known(length(1, y)) && length(0, x) != length(1, y))
-    throw Error(Code::bad_input, text("{} times {}: {} columns for {} rows", text_of(call.type(0)), text_of(call.type(1)),
-                                      length(0, x), length(1, y)));
+    throw Error(Code::bad_input, text("{} times {}: {} columns for {} rows", text_of(call.type(0)),
+                                      text_of(call.type(1)), length(0, x), length(1, y)));
   return infer_equation(eq, std::vector{x, y}, result_dtype(call));
 }
 
 void reference_matmul(const ReferenceCall& call) {
-  contract(equation_of(ops::matmul, call.attrs, std::vector{call.in[0]->shape.size(), call.in[1]->shape.size()}),
-           call.in.first(2), call.out[0]);
+  contract(
+      equation_of(ops::matmul, call.attrs, std::vector{call.in[0]->shape.size(), call.in[1]->shape.size()}),
+      call.in.first(2), call.out[0]);
 }
 
-Ex with_axis(Ex x, std::int64_t axis) { return emit(find_op("expand_dims"), {x}, {{"axes", std::vector{axis}}}); }
-Ex without_axis(Ex x, std::int64_t axis) { return emit(find_op("squeeze"), {x}, {{"axes", std::vector{axis}}}); }
+Ex with_axis(Ex x, std::int64_t axis) {
+  return emit(find_op("expand_dims"), {x}, {{"axes", std::vector{axis}}});
+}
+Ex without_axis(Ex x, std::int64_t axis) {
+  return emit(find_op("squeeze"), {x}, {{"axes", std::vector{axis}}});
+}
 Ex product(Ex a, Ex b, bool ta, bool tb) {
   return emit(ops::matmul, {a, b}, {{"transpose_x", ta}, {"transpose_y", tb}});
 }
@@ -116,7 +125,8 @@ std::vector<Type> infer_linear(const InferCall& call) {
   need_rank(call, 1, 2, 2);
   const Shape &x = call.type(0).shape, &w = call.type(1).shape;
   if (is_known(x.back()) && is_known(w[1]) && x.back() != w[1])
-    throw Error(Code::bad_input, text("x is {}, but the weight is {}", text_of(call.type(0)), text_of(call.type(1))));
+    throw Error(Code::bad_input,
+                text("x is {}, but the weight is {}", text_of(call.type(0)), text_of(call.type(1))));
   if (call.has(2)) {
     need_rank(call, 2, 1, 1);
     Dim bias = call.type(2).shape[0];
@@ -129,24 +139,29 @@ std::vector<Type> infer_linear(const InferCall& call) {
 }
 
 void reference_linear(const ReferenceCall& call) {
-  contract(equation_of(ops::linear, call.attrs, std::vector{call.in[0]->shape.size(), std::size_t{2}}), call.in.first(2), call.out[0]);
+  contract(equation_of(ops::linear, call.attrs, std::vector{call.in[0]->shape.size(), std::size_t{2}}),
+           call.in.first(2), call.out[0]);
   if (call.in.size() < 3 || !call.in[2]) return;
   const std::vector<double>& bias = call.in[2]->data;
   std::size_t n = static_cast<std::size_t>(call.out[0].shape.back());
-  for (std::size_t i = 0; i < call.out[0].data.size(); ++i) call.out[0].data[i] += bias[bias.size() == 1 ? 0 : i % n];
+  for (std::size_t i = 0; i < call.out[0].data.size(); ++i)
+    call.out[0].data[i] += bias[bias.size() == 1 ? 0 : i % n];
 }
 
 Ex as_matrix(Ex x) {  // rows of the last axis
   Dim last = x.shape().back();
-  if (!is_known(last)) throw Error(Code::unsupported, "the gradient of linear needs to know the last dimension");
+  if (!is_known(last))
+    throw Error(Code::unsupported, "the gradient of linear needs to know the last dimension");
   return emit(find_op("reshape"), {x, integers(x.place(), {-1, last})});
 }
 
 std::vector<Ex> gradient_linear(const GradientCall& call) {
   Ex g = call.grad[0], rows = as_matrix(g);
-  std::vector<Ex> grads{product(g, call.in[1], false, false), product(rows, as_matrix(call.in[0]), true, false)};
+  std::vector<Ex> grads{product(g, call.in[1], false, false),
+                        product(rows, as_matrix(call.in[0]), true, false)};
   if (call.in.size() > 2 && call.in[2])
-    grads.push_back(emit(find_op("reduce_sum"), {rows}, {{"axes", std::vector<std::int64_t>{0}}, {"keep_dims", false}}));
+    grads.push_back(
+        emit(find_op("reduce_sum"), {rows}, {{"axes", std::vector<std::int64_t>{0}}, {"keep_dims", false}}));
   return grads;
 }
 
@@ -166,8 +181,8 @@ void reference_einsum(const ReferenceCall& call) {
   contract(equation_of(ops::einsum, call.attrs, ranks), call.in, call.out[0]);
 }
 
-// The gradient of one operand: the equation with this operand and the output exchanged. Labels that only this operand
-// has are summed in the forward direction: there a factor of ones brings them back.
+// The gradient of one operand: the equation with this operand and the output exchanged. Labels that only this
+// operand has are summed in the forward direction: there a factor of ones brings them back.
 Ex gradient_of_operand(const Equation& eq, std::span<const Ex> in, Ex g, std::size_t which) {
   Equation back{.inputs = {eq.output}, .output = eq.inputs[which], .labels = eq.labels};
   Labels sorted = back.output;
@@ -181,11 +196,13 @@ Ex gradient_of_operand(const Equation& eq, std::span<const Ex> in, Ex g, std::si
   Shape lengths;
   for (std::size_t d = 0; d < back.output.size(); ++d) {
     int label = back.output[d];
-    bool there = std::any_of(back.inputs.begin(), back.inputs.end(), [&](const Labels& l) { return std::count(l.begin(), l.end(), label) > 0; });
+    bool there = std::any_of(back.inputs.begin(), back.inputs.end(),
+                             [&](const Labels& l) { return std::count(l.begin(), l.end(), label) > 0; });
     if (!there) lost.push_back(label), lengths.push_back(in[which].shape()[d]);
   }
   if (!lost.empty()) {
-    if (!is_known(lengths)) throw Error(Code::unsupported, "the gradient of einsum needs to know a summed dimension");
+    if (!is_known(lengths))
+      throw Error(Code::unsupported, "the gradient of einsum needs to know a summed dimension");
     std::vector<double> ones(static_cast<std::size_t>(volume(lengths)), 1);
     back.inputs.push_back(lost);
     operands.push_back(constant(g.place(), from_doubles(ones, g.type().dtype, lengths)));
@@ -198,7 +215,8 @@ std::vector<Ex> gradient_einsum(const GradientCall& call) {
   for (const Ex& x : call.in) ranks.push_back(x.type().rank());
   Equation eq = equation_of(ops::einsum, call.attrs, ranks);
   std::vector<Ex> grads;
-  for (std::size_t i = 0; i < call.in.size(); ++i) grads.push_back(gradient_of_operand(eq, call.in, call.grad[0], i));
+  for (std::size_t i = 0; i < call.in.size(); ++i)
+    grads.push_back(gradient_of_operand(eq, call.in, call.grad[0], i));
   return grads;
 }
 
@@ -213,11 +231,16 @@ std::vector<Type> infer_attention(const InferCall& call) {
   Type out(call.type(0).dtype, q);
   for (std::size_t d = 0; d + 2 < r; ++d) {
     if (!agree(q[d], k[d]) || !agree(q[d], v[d]) || !agree(k[d], v[d]))
-      throw Error(Code::bad_input, text("the batch of query {}, key {} and value {} differ", text_of(call.type(0)), text_of(call.type(1)), text_of(call.type(2))));
+      throw Error(Code::bad_input, text("the batch of query {}, key {} and value {} differ",
+                                        text_of(call.type(0)), text_of(call.type(1)), text_of(call.type(2))));
     if (!is_known(q[d])) out.shape[d] = is_known(k[d]) ? k[d] : is_known(v[d]) ? v[d] : q[d];
   }
-  if (!agree(q[r - 1], k[r - 1])) throw Error(Code::bad_input, text("query {} and key {} differ in the last dimension", text_of(call.type(0)), text_of(call.type(1))));
-  if (!agree(k[r - 2], v[r - 2])) throw Error(Code::bad_input, text("key {} and value {} differ in length", text_of(call.type(1)), text_of(call.type(2))));
+  if (!agree(q[r - 1], k[r - 1]))
+    throw Error(Code::bad_input, text("query {} and key {} differ in the last dimension",
+                                      text_of(call.type(0)), text_of(call.type(1))));
+  if (!agree(k[r - 2], v[r - 2]))
+    throw Error(Code::bad_input,
+                text("key {} and value {} differ in length", text_of(call.type(1)), text_of(call.type(2))));
   out.shape[r - 1] = v[r - 1];
   if (call.has(3)) {
     Shape scores = out.shape;
@@ -225,7 +248,9 @@ std::vector<Type> infer_attention(const InferCall& call) {
     Shape both = broadcast(scores, call.type(3).shape);
     bool fits = both.size() == r;
     for (std::size_t d = 0; fits && d < r; ++d) fits = agree(both[d], scores[d]);
-    if (!fits) throw Error(Code::bad_input, text("a mask {} for scores [{}]", text_of(call.type(3)), join(scores, ", ")));
+    if (!fits)
+      throw Error(Code::bad_input,
+                  text("a mask {} for scores [{}]", text_of(call.type(3)), join(scores, ", ")));
   }
   return {out};
 }
@@ -273,13 +298,15 @@ void reference_attention(const ReferenceCall& call) {
       for (std::size_t i = 0; i < e; ++i) dot += q.data[l * e + i] * k.data[(batch * keys + s) * e + i];
       row[s] = dot / std::sqrt(static_cast<double>(e));
       if (!mask) continue;
-      double m = mask->data[broadcast_offset(mask->shape, scores_shape, static_cast<std::int64_t>(l * keys + s))];
+      double m =
+          mask->data[broadcast_offset(mask->shape, scores_shape, static_cast<std::int64_t>(l * keys + s))];
       if (mask->dtype != DType::boolean) row[s] += m;
       else if (m == 0) row[s] = -std::numeric_limits<double>::infinity();
     }
     softmax_row(row);
     for (std::size_t s = 0; s < keys; ++s)
-      for (std::size_t i = 0; i < ev; ++i) out.data[l * ev + i] += row[s] * v.data[(batch * keys + s) * ev + i];
+      for (std::size_t i = 0; i < ev; ++i)
+        out.data[l * ev + i] += row[s] * v.data[(batch * keys + s) * ev + i];
   }
 }
 
@@ -322,7 +349,9 @@ Shape label_strides(const Equation& eq, const Labels& labels, std::span<const Di
 
 constinit const OpDef ops::matmul{
     .name = "matmul",
-    .doc = "Matrix product over the last two axes; leading axes broadcast, rank 1 is a row on the left, a column on the right",
+    .doc =
+        "Matrix product over the last two axes; leading axes broadcast, rank 1 is a row on the left, a "
+        "column on the right",
     .inputs = {"x", "y"},
     .attrs = {{"transpose_x", AttrKind::boolean, "false"}, {"transpose_y", AttrKind::boolean, "false"}},
     .infer = infer_matmul,

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution kernels against the reference: every instruction set here, odd shapes, all forms of windows.
+#include "base/text.h"
+#include "op/kernel_test.h"
+#include "op/ops.h"
+
+namespace tl {
+namespace {
+
+struct Case {
+  Shape x, weight;
+  Named attrs = {};
+};
+
+std::vector<std::int64_t> list(std::initializer_list<std::int64_t> values) { return values; }
+
+void check_case(const OpDef& op, const Case& c, DType dtype, std::int64_t bias, bool constant) {
+  double scale = 1 / std::sqrt(static_cast<double>(
+                         std::max<std::int64_t>(1, volume(c.weight) / std::max<Dim>(1, c.weight[0]))));
+  std::vector<Tensor> inputs{random_tensor(dtype, c.x, 1), random_tensor(dtype, c.weight, 2, -scale, scale)};
+  if (bias) inputs.push_back(random_tensor(dtype, {bias}, 3));
+  Trial trial{op, attrs_of(c.attrs), inputs, {false, constant, constant}};
+  Attrs attrs = complete({op.attrs.begin(), op.attrs.end()}, trial.attrs);
+  inputs.resize(3);
+  Tensor want = run_reference(op, attrs, inputs).front();
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (Isa isa : isas_here()) {
+      KernelTable table = kernels::conv(isa);
+      for (const KernelRow& row : table) {
+        if (row.op != &op) continue;
+        std::optional<Tensor> got = run_kernel(trial, table, {isa, &pool}, row.name);
+        INFO(row.name, " ", name_of(isa), " x ", text_of(std::span<const Dim>(c.x)), " w ",
+             text_of(std::span<const Dim>(c.weight)), " ", name_of(dtype));
+        if (got) CHECK(worst_error(*got, want, 1e-6) <= 1);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("convolutions are as the reference") {
+  std::string same = "same", custom = "custom", lower = "same_lower";
+  auto two = list({2, 2});
+  const Case cases[] = {
+      {{1, 3, 9, 11}, {5, 3, 3, 3}},
+      {{2, 7, 13, 13}, {33, 7, 3, 3}, {{"pad_type", same}}},
+      {{1, 16, 7, 7}, {40, 16, 1, 1}},
+      {{3, 5, 1, 1}, {17, 5, 1, 1}},
+      {{1, 3, 33, 29}, {16, 3, 7, 7}, {{"pad_type", custom}, {"pad", list({3, 3, 3, 3})}, {"strides", two}}},
+      {{1, 8, 15, 16}, {9, 8, 1, 1}, {{"strides", two}}},
+      {{1, 4, 12, 40}, {6, 2, 3, 3}, {{"groups", std::int64_t{2}}, {"dilations", two}, {"pad_type", lower}}},
+      {{1, 6, 10, 31}, {6, 1, 3, 3}, {{"groups", std::int64_t{6}}, {"pad_type", same}}},
+      {{2, 5, 11, 47}, {5, 1, 5, 5}, {{"groups", std::int64_t{5}}, {"pad_type", same}, {"strides", two}}},
+      {{1, 4, 9, 9}, {8, 1, 3, 3}, {{"groups", std::int64_t{4}}}},
+      {{1, 3, 32, 32}, {12, 3, 16, 16}, {{"strides", list({16, 16})}}},
+      {{1, 2, 50}, {3, 2, 5}, {{"strides", list({3})}, {"pad_type", custom}, {"pad", list({4, 9})}}},
+      {{1, 2, 5, 6, 7}, {4, 2, 3, 2, 3}, {{"pad_type", same}, {"strides", list({2, 1, 2})}}},
+      {{1, 2, 2, 2}, {4, 2, 2, 2}, {{"pad_type", custom}, {"pad", list({5, 5, 6, 6})}}},
+      {{0, 2, 4, 4}, {4, 2, 2, 2}},
+      {{1, 64, 14, 14}, {70, 64, 3, 3}, {{"pad_type", same}}},
+      {{1, 3, 8, 70},
+       {3, 1, 3, 4},
+       {{"groups", std::int64_t{3}}, {"strides", list({1, 3})}, {"dilations", list({2, 1})}}},
+  };
+  for (const Case& c : cases)
+    for (DType dtype : {DType::f32, DType::f16})
+      for (bool constant : {true, false})
+        check_case(ops::conv, c, dtype, constant ? c.weight[0] : 0, constant);
+}
+
+}  // namespace tl

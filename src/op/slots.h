@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks that need scratch memory: as many slots of it as threads, each used by one task at a time.
+#pragma once
+#include <atomic>
+
+#include "base/pool.h"
+
+namespace tl {
+
+inline std::size_t aligned_bytes(std::int64_t bytes) {
+  return (static_cast<std::size_t>(bytes) + 63) / 64 * 64;
+}
+
+// body(task, slot) for all tasks; tasks are taken as slots become free.
+template <class Body>
+void each_in_slots(const ThreadPool& pool, std::int64_t tasks, int slots, const Body& body) {
+  if (tasks < slots) slots = static_cast<int>(tasks);
+  std::atomic<std::int64_t> next{0};
+  pool.each(slots, [&](std::int64_t slot) {
+    for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
+      body(i, static_cast<int>(slot));
+  });
+}
+
+}  // namespace tl
