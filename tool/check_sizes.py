@@ -97,7 +97,8 @@ def kind(head, outside):
         return "scope"
     if not outside:
         return "other"
-    if any(w in words for w in ("class", "struct", "union", "enum")) and function_list(words) is None:
+    types = [i for i, w in enumerate(words) if w in ("class", "struct", "union", "enum")]
+    if types and ("(" not in words[types[-1]:] or function_list(words) is None):
         return "scope"
     return "function" if function_list(words) is not None else "other"
 
