@@ -42,6 +42,13 @@ def check_blocks(body):
             yield number, f"the block is not what {name}{'#' + marker if marker else ''} says"
 
 
+def check_names(body):
+    """Files that a document names exist, below the root or src/."""
+    for m in re.finditer(r"`([\w.]+(?:/[\w.]+)+\.(?:h|cpp|def|inc|py|md|tl))`", body):
+        if not (root / m[1]).exists() and not (root / "src" / m[1]).exists():
+            yield body.count("\n", 0, m.start()) + 1, f"there is no {m[1]}"
+
+
 def check(path, body):
     lines = body.splitlines()
     if path.suffix in code and not path.as_posix().startswith(("test/script", "test/error", "examples/")):
@@ -54,6 +61,7 @@ def check(path, body):
             yield number, "names a path of one machine"
     if path.suffix == ".md":
         yield from check_blocks(body)
+        yield from check_names(body)
     if path.suffix in {".h", ".cpp"} and re.search(r"\bTODO\b(?!\(#\d+\))", body):
         yield 1, "a TODO names an issue: TODO(#12)"
 
