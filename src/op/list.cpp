@@ -152,7 +152,7 @@ void evaluate_make_list(const EvaluateCall& call) {
   std::int64_t n = call.in[0] ? number_of(call.in[0]) : 1;
   if (n < 0 || n > most_items) throw Error(Code::bad_input, text("cannot make a list of {}", n));
   TensorList list{std::vector<Tensor>(static_cast<std::size_t>(n)), call.types[0]};
-  if (!call.attrs.boolean("dynamic_length")) list.type.length = n;
+  list.type.length = call.attrs.boolean("dynamic_length") ? unknown : n;  // the value's own: a file may declare the first length
   call.out[0] = std::move(list);
 }
 
