@@ -45,10 +45,15 @@ struct Variable {
 
 // ---- types as they are written
 
+struct Dimension {
+  Dim length = unknown;    // a number; else unknown
+  Variable variable = {};  // a name; "?" has none
+};
+
 struct TypeExpr {
   Place place = {};
   std::string name = {};                                     // "float16", "int", "Point", "T", "list", "tensor", "fn"
-  std::optional<std::vector<std::string>> dimensions = {};   // names, numbers or "?"
+  std::optional<std::vector<Dimension>> dimensions = {};
   std::vector<TypeExpr> arguments = {};                      // list<int>, Pair<A, B>
 };
 

@@ -69,11 +69,12 @@ void Parser::parse_statements(Block& into, bool top) {
 void Parser::parse_one(Block& into) {
   std::size_t begin = at_;
   int depth = depth_;
+  bool arm = in_arm_;
   try {
     into.statements.push_back(parse_statement());
     end_statement();
   } catch (const SyntaxFailure&) {
-    depth_ = depth;
+    depth_ = depth, in_arm_ = arm, in_index_ = arrow_ends_ = false;
     recover(begin);
   }
 }
@@ -390,7 +391,9 @@ void Parser::parse_dimensions(TypeExpr& type) {
     const Token& t = peek();
     if (t.kind != Tok::integer && t.kind != Tok::name && t.kind != Tok::query)
       fail_here("a dimension: a number, a name or '?'");
-    type.dimensions->push_back(t.kind == Tok::integer ? std::to_string(t.integer) : std::string(t.text));
+    Dimension& dimension = type.dimensions->emplace_back();
+    if (t.kind == Tok::integer) dimension.length = t.integer;
+    if (t.kind == Tok::name) dimension.variable = {std::string(t.text), t.place};
     take();
     if (!accept(Tok::comma)) break;
   }

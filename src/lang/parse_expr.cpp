@@ -326,8 +326,8 @@ ExprPtr Parser::parse_brackets() {
   if (list->items.empty()) return list;
   for (const ExprPtr& item : list->items)
     if (shape_of(*item) != shape_of(*list->items[0]))
-      errors_.error(item->place, text("ragged rows: this one has shape {}, the first {}", text_of(shape_of(*item)),
-                                      text_of(shape_of(*list->items[0]))));
+      errors_.error(item->place, text("ragged rows: this one has shape {}, the first {}", spell(shape_of(*item)),
+                                      spell(shape_of(*list->items[0]))));
   tensor->shape = shape_of(*list->items[0]);
   tensor->shape.insert(tensor->shape.begin(), static_cast<Dim>(list->items.size()));
   return tensor;
@@ -382,7 +382,10 @@ ExprPtr Parser::parse_record(ExprPtr name) {
 
 ExprPtr Parser::parse_head() {
   Inside inside(*this, lines_end_, true);
-  return parse_expr();
+  bool arrow = std::exchange(arrow_ends_, false);
+  ExprPtr head = parse_expr();
+  arrow_ends_ = arrow;
+  return head;
 }
 
 ExprPtr Parser::parse_if() {

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "ir/tensor.h"
+#include "ir/op_def.h"
 
 namespace tl::lang {
 
@@ -104,6 +105,8 @@ struct StringObject : Object {
 struct ListObject : Object {
   ListObject() = default;
   explicit ListObject(std::vector<Value> v) : items(std::move(v)) {}
+  ListObject(const ListObject&) = default;
+  ~ListObject() override;  // lists may nest so deeply that taking them apart by recursion would exhaust the stack
   std::vector<Value> items;
 };
 struct TensorObject : Object {
@@ -126,23 +129,26 @@ struct TypeObject : Object {
 
 // Keeps the order in which keys came, as Python does. Keys are strings, integers or booleans.
 struct MapObject : Object {
-  std::vector<std::pair<Value, Value>> entries;
+  std::vector<std::pair<Value, Value>> entries;  // append through at_or_add
   const Value* find(const Value& key) const;
   Value& at_or_add(const Value& key);
   bool erase(const Value& key);
 
  private:
   std::ptrdiff_t position(const Value& key) const;
-  std::vector<std::pair<std::size_t, std::uint32_t>> index_;  // hash and position, sorted by hash; only of larger maps
-  mutable bool sorted_ = false;
-  void rebuild();
+  std::unordered_map<std::string, std::size_t> index_;  // of maps with more than a few entries
 };
 
 struct FunctionDecl;
 struct StructStmt;
+struct Builtin;
+enum class Form : std::uint8_t { script, builtin, op };
 struct FunctionObject : Object {
-  const FunctionDecl* decl = nullptr;
-  std::vector<Value> captured;  // cells
+  Form form = Form::script;
+  const FunctionDecl* decl = nullptr;  // script
+  const Builtin* builtin = nullptr;
+  const OpDef* op = nullptr;
+  std::vector<Value> captured = {};    // cells
 };
 struct StructureObject : Object {  // what `struct Point { … }` defines, with the methods of its impl
   const StructStmt* decl = nullptr;
@@ -154,6 +160,8 @@ struct RecordObject : Object {
   Value structure = {};
   std::vector<Value> fields;
 };
+
+std::string spell(const Shape& shape);  // "[2, 3]"
 
 Value make_range(std::int64_t first, std::int64_t end);
 Value make_map(std::vector<std::pair<Value, Value>> entries);
