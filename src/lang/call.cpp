@@ -75,18 +75,13 @@ Value Interpreter::call_script(const Value& callee, Given&& given) {
   return run_function(callee, slots, given.place);
 }
 
-void Interpreter::fill_fallbacks(const FunctionDecl& f, std::vector<Value>& slots, const Value& callee) {
+void Interpreter::fill_fallbacks(const FunctionDecl& f, std::vector<Value>& slots) {
   for (std::size_t i = 0; i < f.parameters.size(); ++i) {
     if (!slots[i].is(Kind::unset)) continue;
     if (!f.parameters[i].fallback) {
       std::string name = f.name.empty() ? "this closure" : text("'{}'", f.name);
       throw Error(Code::bad_input, text("{} needs the argument '{}'", name, f.parameters[i].name));
     }
-    Frame outer;  // a fallback sees what the line of the definition saw of the top level
-    outer.globals = &units_[static_cast<std::size_t>(f.unit)]->globals;
-    outer.function = &callee.as<FunctionObject>();
-    outer.slots = slots.data();
-    Enter enter(*this, outer);
     slots[i] = eval(*f.parameters[i].fallback);
   }
 }
@@ -101,8 +96,8 @@ Value Interpreter::run_function(const Value& callee, std::vector<Value>& slots, 
   Frame frame{slots.data(), &units_[static_cast<std::size_t>(f.unit)]->globals, &function, &f, 0};
   Value result;
   try {
-    fill_fallbacks(f, slots, callee);
     Enter enter(*this, frame);
+    fill_fallbacks(f, slots);
     if (f.has_types) check_parameters(f, slots.data());
     Flow flow = Flow::next;
     try {

@@ -244,7 +244,6 @@ void Checker::jump(JumpStmt& s) {
 
 void Checker::function(FunctionDecl& f, bool closure, bool role) {
   f.unit = unit_.number;
-  for (Parameter& p : f.parameters) maybe(p.fallback);
   Scope* outer = scope_;
   outer->deferred.push_back([this, &f, outer, closure, role, outer_generics = generics_] {
     Scope scope{outer, &f, closure, role};
@@ -259,6 +258,7 @@ void Checker::function(FunctionDecl& f, bool closure, bool role) {
 
 void Checker::body(FunctionDecl& f, Scope& scope) {
   for (Parameter& p : f.parameters) {
+    maybe(p.fallback);  // sees the parameters before it
     Variable v{p.name, p.place};
     declare_local(v, scope);
   }

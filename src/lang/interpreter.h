@@ -45,6 +45,7 @@ class Interpreter {
   Tensor evaluate_one(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs = {});
   Value arithmetic(Tok op, const Value& a, const Value& b);
   Value negative(const Value& a);
+  void watch_numerics(std::string_view op, std::span<const Tensor> inputs, const Tensor& output);
   Value cast(const Value& value, const std::string& type);
   Value item(const Value& object, const Value& index);
   Place place() const { return place_; }
@@ -134,12 +135,13 @@ class Interpreter {
   Value call_value(const Value& callee, Given&& given);
   Value call_script(const Value& callee, Given&& given);
   Value call_direct(const Value& callee, const CallExpr& e);
+  Value tensor_arithmetic(Tok token, const Tensor& x, const Tensor& y, DType dtype);
   Value call_op(const OpDef& op, Given&& given);
   Value run_function(const Value& callee, std::vector<Value>& slots, Place place);
   Value change_in_place(const MethodExpr& e, const Builtin& method);
   bool find_record_method(const Value& object, const MethodExpr& e, Value& method, bool& is_static);
   Given evaluate_arguments(const std::vector<Argument>& all, Place place);
-  void fill_fallbacks(const FunctionDecl& f, std::vector<Value>& slots, const Value& callee);
+  void fill_fallbacks(const FunctionDecl& f, std::vector<Value>& slots);
   [[noreturn]] void fail(Place place, const std::string& reason);
 
   // ---- declared types (types.cpp)
@@ -175,6 +177,9 @@ std::optional<std::int64_t> as_whole(const Value& v);
 // Lists of numbers (nested too) and plain numbers as a tensor; throws Error.
 Tensor as_tensor(const Value& v, std::optional<DType> dtype = {});
 
+// The element type of a result of both; a plain number adapts to the tensor beside it.
+DType common_type(const Value& a, const Value& b);
+
 // One index or slice of x[…], evaluated.
 struct At {
   Value index = {};  // not a slice: an integer, a string …, a tensor of positions
@@ -185,6 +190,9 @@ Value index_tensor(const Tensor& x, std::span<const At> at);
 void assign_tensor(Tensor& x, std::span<const At> at, const Tensor& value);
 Value index_sequence(const Value& object, const At& at);
 std::int64_t wrap_index(std::int64_t i, std::int64_t length, std::string_view what);
+
+// "float16": an element type as the language spells it.
+std::string_view spell(DType dtype);
 
 // Printing (print.cpp).
 std::string display(const Value& v);              // as print shows it

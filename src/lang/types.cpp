@@ -22,7 +22,7 @@ void Interpreter::check_parameters(const FunctionDecl& f, Value* slots) {
 namespace {
 
 std::string describe(const Value& v) {
-  if (v.is(Kind::tensor)) return text("{}{}", name_of(v.tensor().dtype()), spell(v.tensor().shape()));
+  if (v.is(Kind::tensor)) return text("{}{}", spell(v.tensor().dtype()), spell(v.tensor().shape()));
   if (v.is(Kind::record)) return v.as<RecordObject>().structure.as<StructureObject>().decl->variable.name;
   return std::string(name_of(v.kind()));
 }
