@@ -25,6 +25,7 @@ struct Args {
   const Builtin& self;
   std::vector<Value> values = {};  // unset: not given
   std::vector<Value> rest = {};    // of a "*parameter"
+  std::vector<std::pair<std::string, Value>> named = {};  // of a "**parameter": the names nothing else has
   Place place = {};
 
   bool has(std::size_t i) const { return !values[i].is(Kind::unset); }
@@ -48,7 +49,8 @@ using BuiltinFunction = Value(Args&);
 
 struct Builtin {
   std::string_view name = {};
-  std::string_view signature = {};  // "x, axis?, keepdims?", "*values": `?` may be left out
+  // "x, axis?, keepdims?", "*values, **names": `?` may be left out. A method that begins with "&" changes its object.
+  std::string_view signature = {};
   std::string_view doc = {};
   BuiltinFunction* run = nullptr;
 };

@@ -170,13 +170,16 @@ bool Interpreter::find_record_method(const Value& object, const MethodExpr& e, V
 Value Interpreter::change_in_place(const MethodExpr& e, const Builtin& method) {
   Given given = evaluate_arguments(e.arguments, e.place);
   Value& place = reach(*e.object);
-  given.positional.insert(given.positional.begin(), std::move(place));
-  place = Value();
+  given.positional.insert(given.positional.begin(), Value());  // stands for the object until all arguments fit
   try {
     Args args = bind(*this, method, std::move(given));
-    Value result = method.run(args);
-    place = std::move(args.values[0]);
-    return result;
+    args.values[0] = std::move(place);
+    place = Value();
+    struct PutBack {
+      Value &from, &to;
+      ~PutBack() { to = std::move(from); }
+    } put_back{args.values[0], place};
+    return method.run(args);
   } catch (const ScriptError&) {
     throw;
   } catch (const Error& error) {

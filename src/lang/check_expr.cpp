@@ -131,7 +131,7 @@ void Checker::call_builtin(const CallExpr& e, const Value& callee) {
     called = function.builtin->name;
     names = parameters_of(function.builtin->signature);
     for (std::string_view& each : names) {
-      if (each == "**") return;  // takes any name
+      if (each.starts_with("**")) return;  // takes any name
       if (each.ends_with('?')) each.remove_suffix(1);
     }
   }

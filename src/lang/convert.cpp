@@ -177,12 +177,6 @@ Value Interpreter::cast(const Value& v, const std::string& type) {
 
 // ---- operations
 
-std::vector<Tensor> Interpreter::evaluate(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
-  std::vector<Tensor> outputs = host_.evaluate(op, inputs, attrs);
-  for (const Tensor& output : outputs) watch_numerics(op.name, inputs, output);
-  return outputs;
-}
-
 Tensor Interpreter::evaluate_one(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
   return evaluate(op, inputs, complete(op.attrs, attrs)).at(0);
 }
