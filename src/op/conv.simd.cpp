@@ -9,33 +9,26 @@
 #include <cstring>
 #include <utility>
 
-#include <hwy/highway.h>
 #include "op/conv_plan.h"
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
 #include "op/slots.h"
+// clang-format off: the order matters
+#include <hwy/highway.h>
 #include "simd/targets.inc"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
+// clang-format off: the order matters
 #include "simd/finish.inc"
 #include "simd/gemm.inc"
+#include "simd/pack.inc"
+// clang-format on
 namespace {
 
 // ---- packing patches: [depth][rows], depth over taps, then channels
-
-template <class T> HWY_INLINE void copy_slowly(const T* from, int length, std::int64_t step, float* to) {
-  for (int i = 0; i < length; ++i) to[i] = widened(from[i * step]);
-}
-
-template <class T> HWY_INLINE void copy_row(const T* from, const T* end, int length, float* to) {
-  const hn::ScalableTag<float> d;
-  for (int i = 0; i < length; i += gemm_lanes) {
-    if (end - (from + i) < gemm_lanes) return copy_slowly(from + i, length - i, 1, to + i);
-    hn::StoreU(load_wide(d, from + i), d, to + i);
-  }
-}
 
 // Every second element.
 HWY_INLINE void copy_even(const float* from, const float* end, int length, float* to) {
@@ -91,14 +84,6 @@ HWY_NOINLINE void pack_patches(const ConvPlan& plan, const T* x, const T* end, s
 }
 
 // ---- packing weights
-
-// Columns of the panel that begins `left` columns before the end.
-HWY_INLINE std::int64_t panel_width(std::int64_t left) {
-  return left > gemm_lanes ? tile_columns : gemm_lanes;
-}
-HWY_INLINE std::int64_t padded_columns(std::int64_t n) {
-  return (n + gemm_lanes - 1) / gemm_lanes * gemm_lanes;
-}
 
 // The panels of group g; panel j begins at column j * tile_columns and at element that times depth.
 template <class From, class To>

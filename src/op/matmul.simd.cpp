@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul, linear and einsum of two operands on the CPU: one kernel over packed panels, its indices tables of
+// offsets (op/contraction.h). A constant operand is packed when the kernel is made.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "op/matmul.simd.cpp"
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "op/contraction.h"
+#include "op/fuse.h"
+#include "op/kernels.h"
+#include "op/matmul.h"
+#include "op/ops.h"
+#include "op/slots.h"
+// clang-format off: the order matters
+#include <hwy/highway.h>
+#include "simd/targets.inc"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace tl::HWY_NAMESPACE {
+// clang-format off: the order matters
+#include "simd/finish.inc"
+#include "simd/gemm.inc"
+#include "simd/pack.inc"
+// clang-format on
+namespace {
+
+template <class T> const T* data_of(const std::byte* p) { return reinterpret_cast<const T*>(p); }
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+// ---- how one contraction is cut and stored; settled when the kernel is made
+
+struct Layout {
+  Contraction c;
+  bool a_terms_run = false, a_rows_run = false;  // A's elements lie together along k, along m
+  std::vector<bool> b_run, c_run, c_rows_run;    // per panel: B's and C's columns; per tile of rows: C's rows
+  std::int64_t b_step = 0;                       // between B's terms, 0: not constant
+  std::int64_t panels = 0;
+  std::int64_t block = 0, blocks = 0;  // rows of a task
+  std::int64_t part = 0, parts = 0;    // panels of a task
+};
+
+std::int64_t panel_columns(const Layout& l, std::int64_t panel) {
+  return std::min<std::int64_t>(tile_columns, l.c.n() - panel * tile_columns);
+}
+
+void cut_work(Layout& l, int slots) {
+  constexpr std::int64_t cache = 384 << 10;
+  std::int64_t tile = std::max<std::int64_t>(1, l.c.depth()) * tile_rows * 4;
+  std::int64_t tiles = (l.c.m() + tile_rows - 1) / tile_rows;
+  std::int64_t in_block =
+      std::max<std::int64_t>(1, std::min(std::clamp<std::int64_t>(cache / tile, 1, 64), tiles));
+  l.blocks = (tiles + in_block - 1) / in_block;
+  l.block =
+      (tiles + std::max<std::int64_t>(1, l.blocks) - 1) / std::max<std::int64_t>(1, l.blocks) * tile_rows;
+  std::int64_t wanted = slots == 1 ? 1 : 4 * slots, have = std::max<std::int64_t>(1, l.c.batch() * l.blocks);
+  std::int64_t most = std::max<std::int64_t>(1, l.panels / (l.c.m() < tile_rows ? 1 : 2));
+  std::int64_t parts = std::clamp<std::int64_t>((wanted + have - 1) / have, 1, most);
+  l.part = (l.panels + parts - 1) / parts;
+  l.parts = l.part ? (l.panels + l.part - 1) / l.part : 0;
+}
+
+Layout lay_out(Contraction c, int slots) {
+  Layout l;
+  l.c = std::move(c);
+  l.panels = (l.c.n() + tile_columns - 1) / tile_columns;
+  l.a_terms_run = is_run(l.c.ak, 0, l.c.depth());
+  l.a_rows_run = true;
+  for (std::int64_t m = 0; m < l.c.m(); m += tile_rows) {
+    std::int64_t rows = std::min<std::int64_t>(tile_rows, l.c.m() - m);
+    l.a_rows_run = l.a_rows_run && is_run(l.c.am, m, rows);
+    l.c_rows_run.push_back(is_run(l.c.cm, m, rows));
+  }
+  for (std::int64_t panel = 0; panel < l.panels; ++panel) {
+    l.b_run.push_back(is_run(l.c.bn, panel * tile_columns, panel_columns(l, panel)));
+    l.c_run.push_back(is_run(l.c.cn, panel * tile_columns, panel_columns(l, panel)));
+  }
+  if (l.c.depth() > 1) l.b_step = l.c.bk[1] - l.c.bk[0];
+  for (std::size_t k = 1; k < l.c.bk.size(); ++k)
+    if (l.c.bk[k] - l.c.bk[k - 1] != l.b_step) l.b_step = 0;
+  cut_work(l, slots);
+  return l;
+}
+
+// ---- packing
+
+template <class T>
+HWY_NOINLINE void pack_rows(const Layout& l, const T* a, const T* end, std::int64_t m, int rows, float* to) {
+  const std::int64_t depth = l.c.depth(), *am = l.c.am.data() + m;
+  if (l.a_terms_run && depth > 0) {
+    const T* starts[tile_rows_padded];
+    for (int r = 0; r < tile_rows_padded; ++r) starts[r] = a + l.c.ak[0] + am[std::min(r, rows - 1)];
+    return pack_turned(starts, rows, depth, to);
+  }
+  for (std::int64_t k = 0; k < depth; ++k, to += rows) {
+    const T* from = a + l.c.ak[at(k)];
+    if (l.a_rows_run) copy_row(from + am[0], end, rows, to);
+    else
+      for (int r = 0; r < rows; ++r) to[r] = widened(from[am[r]]);
+  }
+}
+
+// A panel of B, `width` columns of which the last ones may be beyond the end and become zero.
+template <class T, class TB>
+HWY_NOINLINE void pack_panel(const Layout& l, const T* b, const T* end, std::int64_t panel, TB* to) {
+  std::int64_t depth = l.c.depth(), first = panel * tile_columns, width = panel_width(l.c.n() - first);
+  int columns = static_cast<int>(panel_columns(l, panel));
+  const std::int64_t* bn = l.c.bn.data() + first;
+  if constexpr (std::is_same_v<TB, float>) {
+    if (l.b_step == 1 && depth > 1) {  // terms lie together: 4 by 4 elements are turned at a time
+      const T* starts[tile_columns];
+      for (int j = 0; j < width; ++j) starts[j] = b + l.c.bk[0] + bn[std::min(j, columns - 1)];
+      return pack_turned(starts, static_cast<int>(width), depth, to);
+    }
+    if (l.b_run[at(panel)]) {
+      for (std::int64_t k = 0; k < depth; ++k, to += width) {
+        copy_row(b + l.c.bk[at(k)] + bn[0], end, columns, to);
+        for (std::int64_t j = columns; j < width; ++j) to[j] = 0;
+      }
+      return;
+    }
+  }
+  for (int j = 0; j < width; ++j)
+    for (std::int64_t k = 0; k < depth; ++k) {
+      TB& place = to[k * width + j];
+      if (j >= columns) place = TB{};
+      else if constexpr (std::is_same_v<T, TB>) place = b[l.c.bk[at(k)] + bn[j]];
+      else put(widened(b[l.c.bk[at(k)] + bn[j]]), &place);
+    }
+}
+
+// ---- the product
+
+template <class T, class U, class TB> struct Product {
+  const Layout& l;
+  const T* a;  // the operand that is packed per block of rows
+  const T* a_end;
+  const U* b;  // the other, unless it is packed already
+  const U* b_end;
+  const TB* panels;  // packed; null: at run time
+  const float* bias;
+};
+
+template <class Out>
+void store_tile(const Layout& l, const float* c, float* turned, const std::int64_t (&place)[4], int rows,
+                int columns, const float* bias, const Finish<Out>& f, Out* out) {
+  auto [batch, m, panel, by_row] = place;
+  std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
+  if (l.c_run[at(panel)]) {
+    for (int r = 0; r < rows; ++r)
+      finish_run<gemm_lanes, true>(c + r * tile_columns, bias + n, columns, f,
+                                   base + l.c.cm[at(m + r)] + l.c.cn[at(n)], out);
+    return;
+  }
+  if (by_row) {
+    turn_tile(c, rows, columns, turned);
+    for (int j = 0; j < columns; ++j)
+      finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded, bias + n + j, rows, f,
+                                                 base + l.c.cm[at(m)] + l.c.cn[at(n + j)], out);
+    return;
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int j = 0; j < columns; ++j)
+      finish_run<1, true>(c + r * tile_columns + j, bias + n + j, 1, f,
+                          base + l.c.cm[at(m + r)] + l.c.cn[at(n + j)], out);
+}
+
+std::size_t rows_bytes(const Layout& l) { return aligned_bytes((l.block * l.c.depth() + pack_slack) * 4); }
+std::size_t panel_bytes(const Layout& l) {
+  return aligned_bytes((tile_columns * l.c.depth() + pack_slack) * 4);
+}
+std::size_t slot_bytes(const Layout& l) {
+  return rows_bytes(l) + panel_bytes(l) + aligned_bytes(tile_rows_padded * tile_columns * 8);
+}
+
+// Task i: a block of rows and a part of the columns of one batch.
+template <class T, class U, class TB, class Out>
+HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, Out* out, std::int64_t i,
+                           std::byte* scratch) {
+  const Layout& l = p.l;
+  std::int64_t part = i % l.parts, block = i / l.parts % l.blocks, batch = i / l.parts / l.blocks,
+               depth = l.c.depth();
+  std::int64_t first = block * l.block, last = std::min(first + l.block, l.c.m());
+  float* a = reinterpret_cast<float*>(scratch);
+  float* own = reinterpret_cast<float*>(scratch + rows_bytes(l));
+  float* c = reinterpret_cast<float*>(scratch + rows_bytes(l) + panel_bytes(l));
+  const T* from = p.a + l.c.batch_a[at(batch)];
+  for (std::int64_t m = first; m < last; m += tile_rows)
+    pack_rows(l, from, p.a_end, m, static_cast<int>(std::min<std::int64_t>(tile_rows, last - m)),
+              a + (m - first) * depth);
+  std::int64_t panel_end = std::min((part + 1) * l.part, l.panels), packed = padded_columns(l.c.n()) * depth;
+  for (std::int64_t panel = part * l.part; panel < panel_end; ++panel) {
+    std::int64_t column = panel * tile_columns, width = panel_width(l.c.n() - column);
+    int columns = static_cast<int>(panel_columns(l, panel));
+    const TB* ready = p.panels ? p.panels + batch * packed + column * depth : nullptr;
+    const U* direct = nullptr;
+    if (!ready) {  // used once: read where it is
+      const U* b = p.b + l.c.batch_b[at(batch)];
+      if (l.c.m() <= tile_rows && l.b_step && l.b_run[at(panel)] && columns == width)
+        direct = b + l.c.bk[0] + l.c.bn[at(column)];
+      else pack_panel(l, b, p.b_end, panel, own);
+    }
+    for (std::int64_t m = first; m < last; m += tile_rows) {
+      int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - m));
+      const float* tile = a + (m - first) * depth;
+      if (ready) tile_function<TB>(rows, width)(tile, ready, depth, width, c);
+      else if (direct) tile_function<U>(rows, width)(tile, direct, depth, l.b_step, c);
+      else tile_function<float>(rows, width)(tile, own, depth, width, c);
+      std::int64_t place[4] = {batch, m, panel, l.c_rows_run[at(m / tile_rows)]};
+      store_tile(l, c, c + tile_rows_padded * tile_columns, place, rows, columns, p.bias, f, out);
+    }
+  }
+}
+
+// ---- the kernel: T and U are the types of A and B, TB that of packed panels
+
+template <class T, class U, class TB, class Out> class Multiply final : public Kernel {
+ public:
+  Multiply(const KernelRequest& request, Contraction c, Fused fused, std::size_t b_input)
+      : fused_(fused),
+        slots_(request.machine.pool ? request.machine.pool->threads() : 1),
+        b_(b_input),
+        a_(1 - b_input),
+        l_(lay_out(std::move(c), slots_)) {
+    slot_bytes_ = slot_bytes(l_);
+    scratch = slot_bytes_ * at(slots_);
+    a_size_ = volume(request.in[a_].shape);
+    b_size_ = volume(request.in[b_].shape);
+    packed.assign(request.in.size(), false);
+    if (const Tensor* b = request.constant(b_)) pack(data_of<U>(b->data()), request.machine.pool);
+    bias_.assign(at(padded_columns(l_.c.n())), 0);
+    if (&request.op == &ops::linear && request.has(2)) take_bias(request);
+    flops = 2.0 * static_cast<double>(l_.c.batch() * l_.c.m()) * static_cast<double>(l_.c.n() * l_.c.depth());
+  }
+
+  void run(const KernelCall& call) const noexcept override {
+    const T* a = call.input<T>(a_);
+    const U* b = panels_ ? nullptr : call.input<U>(b_);
+    const float* bias = bias_.data();
+    if (runtime_bias_) {
+      float* to = reinterpret_cast<float*>(call.scratch + slot_bytes_ * at(slots_));
+      widen_bias(bias_dtype_, bias_size_, call.in[2], to);
+      bias = to;
+    }
+    Finish<Out> finish{fused_.before, fused_.after, nullptr};
+    if (fused_.residual >= 0) finish.residual = call.input<Out>(at(fused_.residual));
+    Product<T, U, TB> p{
+        l_, a, a + a_size_, b, b + (b ? b_size_ : 0), panels_ ? data_of<TB>(panels_->data()) : nullptr, bias};
+    Out* out = call.output<Out>(0);
+    each_in_slots(call.pool, l_.c.batch() * l_.blocks * l_.parts, slots_, [&](std::int64_t i, int slot) {
+      run_task(p, finish, out, i, call.scratch + slot_bytes_ * at(slot));
+    });
+  }
+
+ private:
+  void pack(const U* b, const ThreadPool* pool) {
+    std::int64_t each = padded_columns(l_.c.n()) * l_.c.depth();
+    panels_ = allocate(at(l_.c.batch() * each) * sizeof(TB) + pack_slack * sizeof(TB));
+    TB* to = reinterpret_cast<TB*>(panels_->data());
+    auto one = [&](std::int64_t i) {
+      std::int64_t batch = i / l_.panels, panel = i % l_.panels;
+      pack_whole_panel(l_, b + l_.c.batch_b[at(batch)], panel,
+                       to + batch * each + panel * tile_columns * l_.c.depth());
+    };
+    if (pool) pool->each(l_.c.batch() * l_.panels, one);
+    else
+      for (std::int64_t i = 0; i < l_.c.batch() * l_.panels; ++i) one(i);
+    packed[b_] = true;
+  }
+
+  // Panels of several threads lie together: nothing may be written past one.
+  static void pack_whole_panel(const Layout& l, const U* b, std::int64_t panel, TB* to) {
+    std::int64_t depth = l.c.depth(), first = panel * tile_columns, width = panel_width(l.c.n() - first);
+    std::int64_t columns = panel_columns(l, panel);
+    for (std::int64_t j = 0; j < width; ++j)
+      for (std::int64_t k = 0; k < depth; ++k) {
+        TB& place = to[k * width + j];
+        if (j >= columns) place = TB{};
+        else if constexpr (std::is_same_v<U, TB>) place = b[l.c.bk[at(k)] + l.c.bn[at(first + j)]];
+        else put(widened(b[l.c.bk[at(k)] + l.c.bn[at(first + j)]]), &place);
+      }
+  }
+
+  void take_bias(const KernelRequest& request) {
+    bias_dtype_ = request.in[2].dtype;
+    bias_size_ = request.in[2].shape[0];
+    if (const Tensor* bias = request.constant(2)) {
+      widen_bias(bias_dtype_, bias_size_, bias->data(), bias_.data());
+      packed[2] = true;
+    } else {
+      runtime_bias_ = true;
+      scratch += aligned_bytes(static_cast<std::int64_t>(bias_.size()) * 4);
+    }
+  }
+
+  void widen_bias(DType dtype, std::int64_t size, const std::byte* bias, float* to) const {
+    for (std::size_t i = 0; i < bias_.size(); ++i) {
+      std::size_t from = size == 1 ? 0 : std::min(i, at(size - 1));
+      to[i] = dtype == DType::f16 ? to_float(data_of<Half>(bias)[from]) : data_of<float>(bias)[from];
+    }
+  }
+
+  Fused fused_;
+  int slots_;
+  std::size_t b_, a_;
+  Layout l_;
+  std::size_t slot_bytes_ = 0;
+  std::int64_t a_size_ = 0, b_size_ = 0, bias_size_ = 0;
+  DType bias_dtype_ = DType::f32;
+  bool runtime_bias_ = false;
+  StoragePtr panels_;
+  std::vector<float> bias_;  // one per column
+};
+
+template <class T, class U, class Out>
+std::unique_ptr<Kernel> make(const KernelRequest& request, Contraction c, Fused f, std::size_t b) {
+  if constexpr (HWY_TARGET != HWY_SSE4 && std::is_same_v<U, Half>)
+    return std::make_unique<Multiply<T, U, Half, Out>>(request, std::move(c), f, b);
+  else return std::make_unique<Multiply<T, U, float, Out>>(request, std::move(c), f, b);
+}
+
+bool is_real(DType d) { return d == DType::f16 || d == DType::f32; }
+
+std::unique_ptr<Kernel> make_product(const KernelRequest& request) {
+  std::optional<Fused> f = fused(request);
+  bool einsum = &request.op == &ops::einsum;
+  if (!f || (einsum && (request.in.size() != 2 || !request.post.empty()))) return nullptr;
+  if (!is_real(request.in[0].dtype) || !is_real(request.in[1].dtype) || !is_real(request.out[0].dtype))
+    return nullptr;
+  if (&request.op == &ops::linear && request.has(2) && !is_real(request.in[2].dtype)) return nullptr;
+  const Shape &x = request.in[0].shape, &y = request.in[1].shape;
+  Equation eq = equation_of(request.op, request.attrs, std::vector{x.size(), y.size()});
+  bool linear = &request.op == &ops::linear;
+  int constant = linear || request.constant(1) ? 1 : request.constant(0) ? 0 : -1;
+  Contraction c = plan_contraction(eq, x, y, request.out[0].shape, constant);
+  std::size_t b = c.swapped ? 0 : 1;
+  bool a_half = request.in[1 - b].dtype == DType::f16, b_half = request.in[b].dtype == DType::f16;
+  bool out_half = request.out[0].dtype == DType::f16;
+  if (a_half && b_half && out_half) return make<Half, Half, Half>(request, std::move(c), *f, b);
+  if (!a_half && !b_half && !out_half) return make<float, float, float>(request, std::move(c), *f, b);
+  if (a_half && !b_half && out_half) return make<Half, float, Half>(request, std::move(c), *f, b);
+  if (!a_half && b_half && !out_half) return make<float, Half, float>(request, std::move(c), *f, b);
+  return nullptr;
+}
+
+// ---- integers wrap
+
+class MultiplyIntegers final : public Kernel {
+ public:
+  MultiplyIntegers(Contraction c, bool bias, bool one_bias)
+      : c_(std::move(c)), bias_(bias), one_bias_(one_bias) {
+    flops = 2.0 * static_cast<double>(c_.batch() * c_.m()) * static_cast<double>(c_.n() * c_.depth());
+  }
+  void run(const KernelCall& call) const noexcept override {
+    auto a = call.input<std::uint32_t>(0), b = call.input<std::uint32_t>(1);
+    auto bias = bias_ ? call.input<std::uint32_t>(2) : nullptr;
+    auto out = call.output<std::uint32_t>(0);
+    call.pool.ranges(c_.batch() * c_.m(), 1 + 16384 / (1 + c_.n() * c_.depth()),
+                     [&](std::int64_t first, std::int64_t last) {
+                       for (std::int64_t i = first; i < last; ++i) {
+                         std::size_t batch = at(i / c_.m()), m = at(i % c_.m());
+                         for (std::size_t n = 0; n < c_.bn.size(); ++n) {
+                           std::uint32_t sum = bias ? bias[one_bias_ ? 0 : n] : 0;
+                           const std::uint32_t *x = a + c_.batch_a[batch] + c_.am[m],
+                                               *y = b + c_.batch_b[batch] + c_.bn[n];
+                           for (std::size_t k = 0; k < c_.ak.size(); ++k) sum += x[c_.ak[k]] * y[c_.bk[k]];
+                           out[c_.batch_c[batch] + c_.cm[m] + c_.cn[n]] = sum;
+                         }
+                       }
+                     });
+  }
+
+ private:
+  Contraction c_;
+  bool bias_, one_bias_;
+};
+
+std::unique_ptr<Kernel> make_integers(const KernelRequest& request) {
+  bool einsum = &request.op == &ops::einsum, bias = &request.op == &ops::linear && request.has(2);
+  if (!request.post.empty() || (einsum && request.in.size() != 2)) return nullptr;
+  for (std::size_t i = 0; i < (bias ? 3u : 2u); ++i)
+    if (request.in[i].dtype != DType::i32) return nullptr;
+  const Shape &x = request.in[0].shape, &y = request.in[1].shape;
+  Equation eq = equation_of(request.op, request.attrs, std::vector{x.size(), y.size()});
+  return std::make_unique<MultiplyIntegers>(plan_contraction(eq, x, y, request.out[0].shape, 1), bias,
+                                            bias && request.in[2].shape[0] == 1);
+}
+
+}  // namespace
+
+constexpr KernelRow rows[] = {
+    {&ops::matmul, "gemm", make_product},      {&ops::linear, "gemm", make_product},
+    {&ops::einsum, "gemm", make_product},      {&ops::matmul, "integers", make_integers},
+    {&ops::linear, "integers", make_integers}, {&ops::einsum, "integers", make_integers},
+};
+
+}  // namespace tl::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+TL_EXPORT_KERNELS(matmul)
