@@ -15,17 +15,17 @@
 #include "op/matmul.h"
 #include "op/ops.h"
 #include "op/slots.h"
-// clang-format off: the order matters
-#include <hwy/highway.h>
+// clang-format off
 #include "simd/targets.inc"
+#include <hwy/highway.h>
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
-// clang-format off: the order matters
-#include "simd/finish.inc"
+// clang-format off
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
+#include "simd/finish.inc"
 // clang-format on
 namespace {
 
