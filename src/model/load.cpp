@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a path to what it holds, whatever the format.
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "format/coreml/model.h"
+#include "format/detect.h"
+#include "model/model.h"
+
+namespace tl {
+namespace {
+
+ModelFile read_as(Format format, const std::string& path) {
+  switch (format) {
+    case Format::gguf:
+    case Format::safetensors: throw Error(Code::unsupported, text("{}: GGUF and SafeTensors files cannot be read yet", path));
+    default: return read_coreml(path);
+  }
+}
+
+}  // namespace
+
+ModelFile read_model(const std::string& path) {
+  if (!is_file(path) && !is_folder(path)) throw Error(Code::bad_input, text("{}: there is no such file or folder", path));
+  ModelFile file = read_as(detect_format(path), path);
+  file.path = path;
+  return file;
+}
+
+}  // namespace tl
