@@ -183,7 +183,7 @@ class DynamicPlan final : public Plan {
     const Workspace::Made& made = made_for(node, types, {given.get(), n}, small, space);
     std::uint64_t seed = mixed(options.seed, space.counter++);
     std::vector<Tensor> results = made.compute.kernel() ? with_kernel(made, pointers, space, seed)
-                                                        : run_reference(*node.op, node.attrs, pointers, made.out, seed);
+                                                        : run_reference(*node.op, node.attrs, tensors, seed);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = std::move(results[i]);
   }
 

@@ -33,7 +33,11 @@ std::vector<Tensor> run_node(const OpDef& op, const Attrs& attrs, std::span<cons
   std::vector<Type> out = op.infer({in, inputs, there, attrs, {}});
   std::vector<const Tensor*> none(inputs.size(), nullptr);  // nothing is worth packing for one run
   Compute compute(op, attrs, in, there, none, out, machine);
-  if (!compute.kernel()) return run_reference(op, attrs, inputs, out, seed);
+  if (!compute.kernel()) {
+    std::vector<Tensor> tensors;
+    for (const Tensor* t : inputs) tensors.push_back(t ? *t : Tensor());
+    return run_reference(op, attrs, tensors, seed);
+  }
   std::vector<Tensor> results;
   std::vector<const std::byte*> from;
   std::vector<std::byte*> to;

@@ -103,7 +103,8 @@ class StaticPlan final : public Plan {
     auto fits = [&](const Fused& what) {
       Compute compute = compute_of(what);
       if (!compute.kernel()) return false;
-      fused.insert_or_assign(what.node, std::move(compute));
+      fused.erase(what.node);
+      fused.emplace(what.node, std::move(compute));
       return true;
     };
     for (Fused& what : fuse(graph_, with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
@@ -279,12 +280,8 @@ class StaticPlan final : public Plan {
   void run_reference_step(const Step& step, const std::byte* const* in, std::byte* const* out, std::uint64_t seed) const {
     const Node& node = *step.what.node;
     std::vector<Tensor> tensors = tensors_of(step, in);
-    std::vector<const Tensor*> pointers;
-    for (const Tensor& t : tensors) pointers.push_back(t ? &t : nullptr);
-    std::vector<Type> types;
-    for (ValueId v : node.outputs) types.push_back(type(v));
     auto context = [&] { return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name); };
-    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, pointers, types, seed); });
+    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, tensors, seed); });
     for (std::size_t i = 0; i < results.size(); ++i) std::memcpy(out[i], results[i].data(), results[i].bytes());
   }
 
