@@ -98,7 +98,7 @@ std::vector<Ex> l2_gradient(const GradientCall& call) { return pool_backward(cal
 constexpr AttrDef kernel_sizes{"kernel_sizes", AttrKind::integers, required};
 constexpr AttrDef strides{"strides", AttrKind::integers};
 constexpr AttrDef pad_type{"pad_type", AttrKind::word, "valid", "valid custom same same_lower"};
-constexpr AttrDef pad{"pad", AttrKind::integers};
+constexpr AttrDef pad_sizes{"pad", AttrKind::integers};
 constexpr AttrDef ceil_mode{"ceil_mode", AttrKind::boolean, "false"};
 constexpr AttrDef exclude_padding{"exclude_padding_from_average", AttrKind::boolean, "false"};
 constexpr AneFacts fit{Fit::conditional, "kernels up to 13, one or two spatial dimensions", "measured on an M1 (ane-guide)"};
@@ -120,7 +120,7 @@ constinit const OpDef ops::max_pool{
     .name = "max_pool",
     .doc = "The largest of each window; padding does not count",
     .inputs = {"x"},
-    .attrs = {kernel_sizes, strides, pad_type, pad, ceil_mode},
+    .attrs = {kernel_sizes, strides, pad_type, pad_sizes, ceil_mode},
     .infer = infer_pool,
     .gradient = max_gradient,
     .reference = reference<PoolKind::max>,
@@ -138,7 +138,7 @@ constinit const OpDef ops::avg_pool{
     .name = "avg_pool",
     .doc = "The mean of each window",
     .inputs = {"x"},
-    .attrs = {kernel_sizes, strides, pad_type, pad, exclude_padding, ceil_mode},
+    .attrs = {kernel_sizes, strides, pad_type, pad_sizes, exclude_padding, ceil_mode},
     .infer = infer_pool,
     .gradient = avg_gradient,
     .reference = reference<PoolKind::avg>,
@@ -156,7 +156,7 @@ constinit const OpDef ops::l2_pool{
     .name = "l2_pool",
     .doc = "The root of the sum of squares of each window",
     .inputs = {"x"},
-    .attrs = {kernel_sizes, strides, pad_type, pad, ceil_mode},
+    .attrs = {kernel_sizes, strides, pad_type, pad_sizes, ceil_mode},
     .infer = infer_pool,
     .gradient = l2_gradient,
     .reference = reference<PoolKind::l2>,
@@ -170,7 +170,7 @@ constinit const OpDef ops::pool_gradient{
     .name = "pool_gradient",
     .doc = "The gradient of a pooling: what arrives at each window, given back to its elements",
     .inputs = {"x", "y", "gradient"},
-    .attrs = {kernel_sizes, strides, pad_type, pad, exclude_padding, ceil_mode, {"kind", AttrKind::word, "max", "max avg l2"}},
+    .attrs = {kernel_sizes, strides, pad_type, pad_sizes, exclude_padding, ceil_mode, {"kind", AttrKind::word, "max", "max avg l2"}},
     .infer = infer_gradient,
     .reference = gradient_reference,
     .samples = {{{"fp32[1, 2, 4, 4]", "fp32[1, 2, 2, 2]", "fp32[1, 2, 2, 2]"}, "kernel_sizes=[2, 2], strides=[2, 2], kind=avg"}},
