@@ -33,7 +33,9 @@ Tensor tensor_of(const Json& j) {
 Case case_of(const OpDef& op, const Json& j) {
   Case c{&op, {}, std::vector<Tensor>(op.inputs.size())};
   Attrs given;
-  for (const auto& [name, value] : j.at("attrs").items()) {
+  for (const auto& item : j.at("attrs").items()) {
+    const std::string& name = item.key();  // no structured binding: Clang 14 cannot capture one
+    const Json& value = item.value();
     auto def = std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& d) { return d.name == name; });
     if (def == op.attrs.end()) throw Error(Code::bad_input, text("no attribute '{}'", name));
     if (!value.is_null()) given.set(name, parse_attr(def->kind, value.dump()));
