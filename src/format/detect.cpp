@@ -20,7 +20,9 @@ bool starts(Bytes bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && as_text(bytes.first(magic.size())) == magic;
 }
 
-bool contains(Bytes bytes, std::string_view word) { return as_text(bytes).find(word) != std::string_view::npos; }
+bool contains(Bytes bytes, std::string_view word) {
+  return as_text(bytes).find(word) != std::string_view::npos;
+}
 
 bool ends(std::string_view name, std::string_view suffix) {
   return name.size() >= suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
@@ -38,7 +40,8 @@ Format folder_format(const std::string& path) {
     refuse(path, "is a TensorFlow SavedModel: convert it with coremltools to an .mlpackage");
   for (const std::string& name : list_folder(path))
     for (std::string_view suffix : {".mlpackage", ".mlmodelc", ".mlmodel", ".gguf", ".safetensors"})
-      if (ends(name, suffix)) refuse(path, text("is a folder, not a model: did you mean {}?", join_path(path, name)));
+      if (ends(name, suffix))
+        refuse(path, text("is a folder, not a model: did you mean {}?", join_path(path, name)));
   refuse(path, "is a folder, but not a model: it has no Manifest.json, coremldata.bin or model.mil");
 }
 
@@ -57,8 +60,9 @@ std::optional<std::uint64_t> varint(Reader& in) {
 
 enum class Message { none, coreml, onnx };
 
-// Both Core ML's Model and ONNX's begin with a version in field 1 and go on with field 2; what tells them apart is
-// where the content is: field 200 and up, or field 7. Only the tags of the outermost message are read.
+// Both Core ML's Model and ONNX's begin with a version in field 1 and go on with field 2; what tells them
+// apart is where the content is: field 200 and up, or field 7. Only the tags of the outermost message are
+// read.
 Message message_kind(Bytes bytes) {
   Reader in(bytes);
   if (!starts(bytes, "\x08")) return Message::none;
@@ -74,7 +78,8 @@ Message message_kind(Bytes bytes) {
     if (!value) return likely;
     if (wire == 0) continue;
     // A description begins with an input, an output or metadata; ONNX has the producer's name, which is text.
-    if (field == 2 && (starts(in.peek(1), "\n") || starts(in.peek(1), "R") || starts(in.peek(2), "\xa2\x06"))) likely = Message::coreml;
+    if (field == 2 && (starts(in.peek(1), "\n") || starts(in.peek(1), "R") || starts(in.peek(2), "\xa2\x06")))
+      likely = Message::coreml;
     if (*value > in.left()) return likely;
     in.skip(*value);
   }
@@ -95,7 +100,9 @@ bool looks_like_safetensors(Bytes bytes) {
   if (names("Manifest.json") || names(".mlpackage/") || names(".mlmodelc/") || names("coremldata.bin"))
     refuse(path, text("is a zip of a model, unzip it first: unzip {}", path));
   if (names("data.pkl"))
-    refuse(path, "is a PyTorch file: convert it with coremltools to an .mlpackage, or save its weights as .safetensors");
+    refuse(path,
+           "is a PyTorch file: convert it with coremltools to an .mlpackage, or save its weights as "
+           ".safetensors");
   if (names(".npy")) refuse(path, "is an .npz of arrays, not a model: give it with --inputs");
   refuse(path, text("is a zip archive, not a model; if it holds one, unzip it first: unzip {}", path));
 }
@@ -106,8 +113,10 @@ void refuse_known(const std::string& path, Bytes bytes) {
     refuse(path, "is a Python pickle, probably of PyTorch: convert it with coremltools to an .mlpackage");
   if (bytes.size() >= 8 && as_text(bytes.subspan(4, 4)) == "TFL3")
     refuse(path, "is a TFLite model: convert its source with coremltools to an .mlpackage");
-  if (starts(bytes, "\x89HDF")) refuse(path, "is an HDF5 file, probably of Keras: convert it with coremltools to an .mlpackage");
-  if (ends(path, ".aimodel")) refuse(path, "is an .aimodel, which tl does not read: export the model as an .mlpackage");
+  if (starts(bytes, "\x89HDF"))
+    refuse(path, "is an HDF5 file, probably of Keras: convert it with coremltools to an .mlpackage");
+  if (ends(path, ".aimodel"))
+    refuse(path, "is an .aimodel, which tl does not read: export the model as an .mlpackage");
   if (starts(bytes, "\x93NUMPY")) refuse(path, "is an array (.npy), not a model");
   if (starts(bytes, "version https://git-lfs"))
     refuse(path, "is a Git LFS pointer, not the file itself: fetch it with git lfs pull");
@@ -121,15 +130,19 @@ Format file_format(const std::string& path) {
   Message message = message_kind(bytes);
   if (message == Message::coreml) return Format::coreml_model;
   if (looks_like_safetensors(bytes)) return Format::safetensors;
-  if (message == Message::onnx) refuse(path, "is an ONNX model: convert its source with coremltools to an .mlpackage");
+  if (message == Message::onnx)
+    refuse(path, "is an ONNX model: convert its source with coremltools to an .mlpackage");
   if (bytes.empty()) throw Error(Code::bad_input, text("{}: is empty", path));
-  if (file_name(path) == "Manifest.json" || file_name(path) == "model.mil" || file_name(path) == "coremldata.bin")
+  if (file_name(path) == "Manifest.json" || file_name(path) == "model.mil" ||
+      file_name(path) == "coremldata.bin")
     refuse(path, text("is a part of a model: give the folder, {}", parent_path(path)));
   refuse(path, "is not a model that tl knows: .mlpackage, .mlmodel, .mlmodelc, .gguf, .safetensors");
 }
 
 }  // namespace
 
-Format detect_format(const std::string& path) { return is_folder(path) ? folder_format(path) : file_format(path); }
+Format detect_format(const std::string& path) {
+  return is_folder(path) ? folder_format(path) : file_format(path);
+}
 
 }  // namespace tl

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a path holds, found by content and never by name; what tl does not read is refused with what to do instead.
+// What a path holds, found by content and never by name; what tl does not read is refused with what to do
+// instead.
 #pragma once
 #include <string>
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "format/coreml/fold.h"
 
 namespace tl::coreml {
 namespace {
@@ -20,7 +21,8 @@ bool one_of(const Tensor& t, std::string_view name) {
 
 void need_strings(const Tensor& t, std::string_view name, bool strings) {
   if ((t.dtype() == DType::string) == strings) return;
-  throw Error(Code::bad_input, text("attribute '{}' is {}, a {} is given", name, strings ? "a string" : "a number", text_of(t.type())));
+  throw Error(Code::bad_input, text("attribute '{}' is {}, a {} is given", name,
+                                    strings ? "a string" : "a number", text_of(t.type())));
 }
 
 AttrValue scalar_attr(const AttrDef& def, const Tensor& t) {
@@ -50,12 +52,13 @@ AttrValue attr_of(const AttrDef& def, const Tensor& t) {
 }
 
 // Several constants, one binding each: make_list.elem_shape.
-AttrValue joined(const MilNode& m, const AttrDef& def, std::span<const ValueId> values) {
+AttrValue joined(const AttrDef& def, std::span<const Tensor> values) {
   std::vector<std::int64_t> integers;
-  for (ValueId v : values) {
-    const Tensor& t = m.place.graph->value(v).constant;
-    if (t.dtype() == DType::string) integers.insert(integers.end(), static_cast<std::size_t>(t.size()), unknown);
-    else for (std::int64_t n : to_integers(t)) integers.push_back(n);
+  for (const Tensor& t : values) {
+    if (t.dtype() == DType::string)
+      integers.insert(integers.end(), static_cast<std::size_t>(t.size()), unknown);
+    else
+      for (std::int64_t n : to_integers(t)) integers.push_back(n);
   }
   if (def.kind == AttrKind::integers) return integers;
   throw Error(Code::bad_input, text("attribute '{}' is one value, {} are given", def.name, values.size()));
@@ -79,12 +82,13 @@ std::optional<AttrValue> bound_attr(const MilNode& m, const AttrDef& def) {
   if (auto given = m.given.find(def.name); given != m.given.end()) return fitted(def, given->second);
   auto found = m.inputs.find(def.name);
   if (found == m.inputs.end() || found->second.empty()) return std::nullopt;
-  for (ValueId v : found->second)
+  std::vector<Tensor> constants;
+  for (ValueId v : found->second) {
     if (v == no_value) return std::nullopt;
-    else if (!m.place.graph->value(v).is_constant())
-      throw Error(Code::unsupported, text("'{}' must be constant", def.name));
-  if (found->second.size() > 1) return joined(m, def, found->second);
-  return attr_of(def, m.place.graph->value(found->second.front()).constant);
+    constants.push_back(constant_of(m.place, v));
+    if (!constants.back()) throw Error(Code::unsupported, text("'{}' must be constant", def.name));
+  }
+  return constants.size() > 1 ? joined(def, constants) : attr_of(def, constants.front());
 }
 
 Attrs bound_attrs(const MilNode& m, const OpDef& op) {
@@ -105,16 +109,17 @@ std::vector<ValueId> bound_inputs(const MilNode& m, const OpDef& op) {
       if (there) out.insert(out.end(), found->second.begin(), found->second.end());
       continue;
     }
-    if (!there && def.arity == Arity::one) throw Error(Code::bad_input, text("input '{}' is missing", def.name));
+    if (!there && def.arity == Arity::one)
+      throw Error(Code::bad_input, text("input '{}' is missing", def.name));
     if (there && found->second.size() > 1)
-      throw Error(Code::bad_input, text("input '{}' is one value, {} are given", def.name, found->second.size()));
+      throw Error(Code::bad_input,
+                  text("input '{}' is one value, {} are given", def.name, found->second.size()));
     out.push_back(there ? found->second.front() : no_value);
   }
   return out;
 }
 
-template <class List>
-bool holds(const List& list, std::string_view name) {
+template <class List> bool holds(const List& list, std::string_view name) {
   for (const auto& item : list)
     if (item.name == name) return true;
   return false;
@@ -132,10 +137,13 @@ void check_names(const MilNode& m, const OpDef& op) {
 
 // ---- outputs
 
-Dim better(Dim inferred, Dim declared) { return is_known(inferred) ? inferred : is_known(declared) ? declared : inferred; }
+Dim better(Dim inferred, Dim declared) {
+  return is_known(inferred) ? inferred : is_known(declared) ? declared : inferred;
+}
 
 [[noreturn]] void mismatch(std::string_view name, const Type& declared, const Type& inferred) {
-  throw Error(Code::bad_input, text("output '{}' is declared {}, but is {}", printable(name), text_of(declared), text_of(inferred)));
+  throw Error(Code::bad_input, text("output '{}' is declared {}, but is {}", printable(name),
+                                    text_of(declared), text_of(inferred)));
 }
 
 bool lengths_differ(const Shape& a, const Shape& b) {
@@ -150,7 +158,8 @@ Type settled(const Type& inferred, const Type& declared, std::string_view name) 
   if (!inferred.ranked) return declared.ranked || declared.dtype != inferred.dtype ? declared : inferred;
   if (inferred.dtype != declared.dtype) mismatch(name, declared, inferred);
   if (!declared.ranked) return inferred;
-  if (inferred.rank() != declared.rank() || lengths_differ(inferred.shape, declared.shape)) mismatch(name, declared, inferred);
+  if (inferred.rank() != declared.rank() || lengths_differ(inferred.shape, declared.shape))
+    mismatch(name, declared, inferred);
   Type out = inferred;
   for (std::size_t i = 0; i < out.rank(); ++i) out.shape[i] = better(inferred.shape[i], declared.shape[i]);
   out.length = better(inferred.length, declared.length);
@@ -162,7 +171,9 @@ const OpDef& upgraded(MilNode& m) {
   for (int times = 0; times < 4; ++times) {
     const OpDef* op = op_of_mil(m.type);
     if (!op) op = op_named(m.type);
-    if (!op) throw Error(Code::unsupported, text("operation '{}' (opset CoreML{}) is not supported", printable(m.type), m.opset));
+    if (!op)
+      throw Error(Code::unsupported,
+                  text("operation '{}' (opset CoreML{}) is not supported", printable(m.type), m.opset));
     std::string before = m.type;
     if (op->mil.upgrade) op->mil.upgrade(m);
     if (m.type == before) return *op;
@@ -185,11 +196,13 @@ const OpDef* op_of_mil(std::string_view type) {
 
 int opset_number(std::string_view opset) {
   constexpr std::pair<std::string_view, int> table[] = {
-      {"CoreML3", 5}, {"CoreML4", 5}, {"CoreML5", 5}, {"CoreML6", 6}, {"CoreML7", 7}, {"CoreML8", 8}, {"CoreML9", 9},
-      {"ios13", 5},   {"ios14", 5},   {"ios15", 5},   {"ios16", 6},   {"ios17", 7},   {"ios18", 8},   {"ios26", 9}};
+      {"CoreML3", 5}, {"CoreML4", 5}, {"CoreML5", 5}, {"CoreML6", 6}, {"CoreML7", 7},
+      {"CoreML8", 8}, {"CoreML9", 9}, {"ios13", 5},   {"ios14", 5},   {"ios15", 5},
+      {"ios16", 6},   {"ios17", 7},   {"ios18", 8},   {"ios26", 9}};
   for (auto [name, number] : table)
     if (name == opset) return number;
-  throw Error(Code::unsupported, text("opset '{}' is not known; the newest is CoreML9 (iOS 26)", printable(opset)));
+  throw Error(Code::unsupported,
+              text("opset '{}' is not known; the newest is CoreML9 (iOS 26)", printable(opset)));
 }
 
 AttrValue attr_of_parts(const std::vector<MilValue>& parts) {
@@ -216,16 +229,19 @@ std::vector<ValueId> add_mil_node(MilNode& m, std::vector<Block> blocks) {
   const OpDef& op = with_note(context, [&]() -> const OpDef& {
     const OpDef& found = upgraded(m);
     check_names(m, found);
-    if (!blocks.empty() && !has(found.traits, Traits::structural)) throw Error(Code::bad_input, "it takes no nested blocks");
+    if (!blocks.empty() && !has(found.traits, Traits::structural))
+      throw Error(Code::bad_input, "it takes no nested blocks");
     return found;
   });
   Attrs attrs = with_note(context, [&] { return bound_attrs(m, op); });
   std::vector<ValueId> inputs = with_note(context, [&] { return bound_inputs(m, op); });
   Graph& graph = *m.place.graph;
-  std::vector<ValueId> outputs = graph.add_node(*m.place.block, op, std::move(inputs), attrs, m.name, std::move(blocks)).outputs;
+  std::vector<ValueId> outputs =
+      graph.add_node(*m.place.block, op, std::move(inputs), attrs, m.name, std::move(blocks)).outputs;
   return with_note(context, [&] {
     if (m.declared.size() > outputs.size())
-      throw Error(Code::bad_input, text("it gives {} outputs, {} are declared", outputs.size(), m.declared.size()));
+      throw Error(Code::bad_input,
+                  text("it gives {} outputs, {} are declared", outputs.size(), m.declared.size()));
     for (std::size_t i = 0; i < m.declared.size(); ++i) {
       Value& value = graph.value(outputs[i]);
       value.type = settled(value.type, m.declared[i], m.outputs[i]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a compiled model: a program as text, an older network (espresso), a pipeline of folders, or a Model.
+// The folder of a compiled model: a program as text, an older network (espresso), a pipeline of folders, or a
+// Model.
 #include "format/coreml/compiled.h"
 
 #include "base/error.h"
@@ -29,8 +30,7 @@ struct Folder {
 };
 
 // Runs read(Bytes) over a file of the folder, with its name before any error.
-template <class Read>
-void read_part(const Folder& folder, const char* name, const Read& read) {
+template <class Read> void read_part(const Folder& folder, const char* name, const Read& read) {
   StoragePtr file = map_file(folder.of(name));
   with_note([&] { return name; }, [&] { reading([&] { read(content(file)); }); });
 }
@@ -53,19 +53,24 @@ void show_only(const Description& description, ModelFile& file, std::string why_
 void read_espresso(const Folder& folder, const Description& description, ModelFile& file) {
   if (file.type.empty()) file.type = "neuralNetwork";
   read_part(folder, "model.espresso.net", [&](Bytes net) { read_espresso_layers(net, file); });
-  show_only(description, file, "running compiled neural networks (Espresso) is not supported: use the .mlmodel that this was compiled from");
+  show_only(description, file,
+            "running compiled neural networks (Espresso) is not supported: use the .mlmodel that this was "
+            "compiled from");
 }
 
 void read_folders(const Folder& folder, const Description& description, ModelFile& file) {
-  if (folder.depth >= deepest_pipeline) throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
+  if (folder.depth >= deepest_pipeline)
+    throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
   std::vector<std::string> names;
   if (folder.has("modelNames/coremldata.bin"))
     read_part(folder, "modelNames/coremldata.bin", [&](Bytes bytes) { names = read_model_names(bytes); });
   for (std::size_t i = 0; is_folder(join_path(folder.path, text("model{}", i))); ++i) {
     std::string name = text("model{}", i);
-    with_note([&] { return text("part '{}'", name); }, [&] {
-      file.parts.emplace_back(i < names.size() ? names[i] : name, read_compiled(join_path(folder.path, name), folder.depth + 1));
-    });
+    with_note([&] { return text("part '{}'", name); },
+              [&] {
+                file.parts.emplace_back(i < names.size() ? names[i] : name,
+                                        read_compiled(join_path(folder.path, name), folder.depth + 1));
+              });
   }
   show_only(description, file, why_not_run(file.type));
 }
@@ -99,12 +104,16 @@ ModelFile read_compiled(const std::string& path, int depth) {
       if (!data.model.empty()) embedded = read_embedded(data, folder);
       else description = read_description(data.description, file);
     });
-  if (folder.has("metadata.json")) read_part(folder, "metadata.json", [&](Bytes json) { read_metadata_json(json, description, file); });
+  if (folder.has("metadata.json"))
+    read_part(folder, "metadata.json", [&](Bytes json) { read_metadata_json(json, description, file); });
   if (folder.has("model.mil")) read_text_program(folder, description, file);
   else if (folder.has("model.espresso.net")) read_espresso(folder, description, file);
   else if (embedded) return std::move(*embedded);
   else if (file.type.substr(0, 8) == "pipeline") read_folders(folder, description, file);
-  else show_only(description, file, text("the compiled {} has no model.mil, so it cannot be run", file.type.empty() ? "model" : file.type));
+  else
+    show_only(description, file,
+              text("the compiled {} has no model.mil, so it cannot be run",
+                   file.type.empty() ? "model" : file.type));
   return file;
 }
 

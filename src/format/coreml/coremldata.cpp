@@ -26,7 +26,8 @@ std::size_t find_target(Bytes bytes) {
 
 bool is_version_block(Bytes block) {
   if (block.size() < version_block || Reader(block).u32() > 32) return false;
-  return std::all_of(block.begin() + 4, block.begin() + version_block, [](std::byte b) { return b == std::byte{0}; });
+  return std::all_of(block.begin() + 4, block.begin() + version_block,
+                     [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ CompiledData read_coremldata(Bytes bytes) {
 std::vector<std::string> read_model_names(Bytes bytes) {
   Reader in(bytes);
   std::uint64_t count = in.u64();
-  if (count > in.left() / 8) throw Error(Code::bad_input, text("names {} models, more than it has room for", count));
+  if (count > in.left() / 8)
+    throw Error(Code::bad_input, text("names {} models, more than it has room for", count));
   std::vector<std::string> out;
   for (std::uint64_t i = 0; i < count; ++i) out.emplace_back(in.counted_text());
   return out;

@@ -142,10 +142,12 @@ void check_array(const Feature& f, bool input) {
   for (const Shape& shape : f.enumerated) {
     for (Dim d : shape) checked_length(d, "a length");
     if (f.kind == FeatureKind::tensor && !f.shape.empty() && shape.size() != f.shape.size())
-      throw Error(Code::bad_input, text("the shape {} is listed for one of rank {}", text_of(shape), f.shape.size()));
+      throw Error(Code::bad_input,
+                  text("the shape {} is listed for one of rank {}", text_of(shape), f.shape.size()));
   }
   if (!f.ranges.empty() && !f.shape.empty() && f.ranges.size() != f.shape.size())
-    throw Error(Code::bad_input, text("{} ranges are given for {} dimensions", f.ranges.size(), f.shape.size()));
+    throw Error(Code::bad_input,
+                text("{} ranges are given for {} dimensions", f.ranges.size(), f.shape.size()));
 }
 
 void read_feature_type(std::string_view message, Feature& out) {
@@ -196,18 +198,20 @@ Feature read_feature(std::string_view message, bool input) {
       default: field.skip();
     }
   });
-  with_note([&] { return text("feature '{}'", printable(out.name)); }, [&] {
-    if (out.name.empty()) throw Error(Code::bad_input, "has no name");
-    read_feature_type(type, out);
-    check_array(out, input);
-  });
+  with_note([&] { return text("feature '{}'", printable(out.name)); },
+            [&] {
+              if (out.name.empty()) throw Error(Code::bad_input, "has no name");
+              read_feature_type(type, out);
+              check_array(out, input);
+            });
   return out;
 }
 
 void add_feature(std::vector<Feature>& to, std::string_view message, bool input) {
   Feature feature = read_feature(message, input);
   for (const Feature& other : to)
-    if (other.name == feature.name) throw Error(Code::bad_input, text("the feature '{}' is described twice", printable(feature.name)));
+    if (other.name == feature.name)
+      throw Error(Code::bad_input, text("the feature '{}' is described twice", printable(feature.name)));
   to.push_back(std::move(feature));
 }
 

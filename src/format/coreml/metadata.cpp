@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// metadata.json: all its values are strings; what does not fit is left out, for coremldata.bin has the authority.
+// metadata.json: all its values are strings; what does not fit is left out, for coremldata.bin has the
+// authority.
 #include "format/coreml/metadata.h"
 
 #include <charconv>
@@ -34,8 +35,9 @@ const Json& array_of(const Json& object, const char* key) {
 
 FeatureKind kind_of(std::string_view type) {
   constexpr std::pair<std::string_view, FeatureKind> table[] = {
-      {"Image", FeatureKind::image},   {"Double", FeatureKind::double_},         {"Int64", FeatureKind::int64},
-      {"String", FeatureKind::string}, {"Dictionary", FeatureKind::dictionary}, {"State", FeatureKind::state}};
+      {"Image", FeatureKind::image},           {"Double", FeatureKind::double_},
+      {"Int64", FeatureKind::int64},           {"String", FeatureKind::string},
+      {"Dictionary", FeatureKind::dictionary}, {"State", FeatureKind::state}};
   for (auto [name, kind] : table)
     if (name == type) return kind;
   return FeatureKind::tensor;
@@ -70,7 +72,9 @@ std::vector<Feature> features_of(const Json& schema) {
     f.description = string_of(entry, "shortDescription");
     f.kind = kind_of(string_of(entry, "type"));
     f.dtype = f.kind == FeatureKind::image ? DType::u8 : dtype_of(string_of(entry, "dataType"));
-    f.shape = shape_of(f.kind == FeatureKind::image ? string_of(entry, "height") + " " + string_of(entry, "width") : string_of(entry, "shape"));
+    f.shape =
+        shape_of(f.kind == FeatureKind::image ? string_of(entry, "height") + " " + string_of(entry, "width")
+                                              : string_of(entry, "shape"));
     f.optional = string_of(entry, "isOptional") == "1";
     out.push_back(std::move(f));
   }
@@ -91,10 +95,12 @@ void read_metadata_json(Bytes bytes, Description& description, ModelFile& file) 
   fill(file.author, object, "author");
   fill(file.version, object, "version");
   fill(file.license, object, "license");
-  if (auto user = object.find("userDefinedMetadata"); file.user.empty() && user != object.end() && user->is_object())
+  if (auto user = object.find("userDefinedMetadata");
+      file.user.empty() && user != object.end() && user->is_object())
     for (const auto& [key, value] : user->items())
       if (value.is_string()) file.user.emplace_back(key, value.get<std::string>());
-  if (auto version = object.find("specificationVersion"); file.spec_version == 0 && version != object.end() && version->is_number_integer())
+  if (auto version = object.find("specificationVersion");
+      file.spec_version == 0 && version != object.end() && version->is_number_integer())
     file.spec_version = static_cast<int>(version->get<std::int64_t>());
   if (!description.functions.empty() || array_of(object, "outputSchema").empty()) return;
   Interface interface;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A MIL program as it stands in a file: what the protobuf reader and the text reader both give, and what program.cpp
-// turns into graphs. Names are views into the file (or into `kept`), so the file must outlive it.
+// A MIL program as it stands in a file: what the protobuf reader and the text reader both give, and what
+// program.cpp turns into graphs. Names are views into the file (or into `kept`), so the file must outlive it.
 #pragma once
 #include <deque>
 #include <string>
@@ -20,12 +20,13 @@ struct BlobRef {
 
 struct MilValue {
   Type type = {};
-  // A tensor at hand, one in a weights file, or the parts of a list or tuple; nothing: a kind that is not read.
+  // A tensor at hand, one in a weights file, or the parts of a list or tuple; nothing: a kind that is not
+  // read.
   std::variant<std::monostate, Tensor, BlobRef, std::vector<MilValue>> content = {};
 };
 
 struct Binding {
-  std::string_view name = {};    // of a value, or else:
+  std::string_view name = {};        // of a value, or else:
   std::vector<MilValue> value = {};  // one, written in place
 };
 
@@ -48,7 +49,7 @@ struct MilOperation;
 
 struct MilBlock {
   std::vector<NamedType> inputs = {};
-  std::vector<MilOperation> operations = {};
+  std::vector<MilOperation> operations;  // no `= {}`: its type is not complete here
   std::vector<std::string_view> outputs = {};
 };
 

@@ -37,19 +37,21 @@ Binding read_binding(std::string_view message) {
 Argument read_argument(std::string_view entry) {
   auto [name, message] = map_entry(entry);
   Argument out{name, {}};
-  with_note([&] { return text("input '{}'", printable(out.name)); }, [&] {
-    each_field(message, [&](Field& field) {
-      if (field.tag_and_type() == bytes(1)) out.bindings.push_back(read_binding(view(field)));
-      else field.skip();
-    });
-  });
+  with_note([&] { return text("input '{}'", printable(out.name)); },
+            [&] {
+              each_field(message, [&](Field& field) {
+                if (field.tag_and_type() == bytes(1)) out.bindings.push_back(read_binding(view(field)));
+                else field.skip();
+              });
+            });
   return out;
 }
 
 NamedMilValue read_attribute(std::string_view entry) {
   auto [name, message] = map_entry(entry);
   NamedMilValue out{name, {}};
-  with_note([&] { return text("attribute '{}'", printable(out.name)); }, [&] { out.value = read_value(message); });
+  with_note([&] { return text("attribute '{}'", printable(out.name)); },
+            [&] { out.value = read_value(message); });
   return out;
 }
 
@@ -100,7 +102,8 @@ MilBlock read_block(std::string_view message, int depth) {
 }
 
 // The block of the function's opset, or the only one there is.
-std::string_view chosen_block(const std::vector<std::pair<std::string_view, std::string_view>>& blocks, std::string_view opset) {
+std::string_view chosen_block(const std::vector<std::pair<std::string_view, std::string_view>>& blocks,
+                              std::string_view opset) {
   for (auto [key, block] : blocks)
     if (key == opset) return block;
   if (blocks.size() == 1) return blocks.front().second;

@@ -20,11 +20,13 @@ bool in_number(char c) { return is_letter(c) || is_digit(c) || c == '.'; }
 }  // namespace
 
 std::size_t Scanner::line() const {
-  return 1 + static_cast<std::size_t>(std::count(source_.begin(), source_.begin() + static_cast<std::ptrdiff_t>(from_), '\n'));
+  return 1 + static_cast<std::size_t>(
+                 std::count(source_.begin(), source_.begin() + static_cast<std::ptrdiff_t>(from_), '\n'));
 }
 
 void Scanner::fail(std::string_view expected) const {
-  std::string found = next_.kind == Word::end ? "the end of the file" : text("'{}'", printable(next_.text, 40));
+  std::string found =
+      next_.kind == Word::end ? "the end of the file" : text("'{}'", printable(next_.text, 40));
   throw Error(Code::bad_input, text("line {}: expected {} instead of {}", line(), expected, found));
 }
 
@@ -41,7 +43,8 @@ std::int64_t Scanner::expect_integer() {
   std::int64_t n = 0;
   const char* end = next_.text.data() + next_.text.size();
   if (next_.kind != Word::number) fail("an integer");
-  if (auto [stop, wrong] = std::from_chars(next_.text.data(), end, n); wrong != std::errc() || stop != end) fail("an integer");
+  if (auto [stop, wrong] = std::from_chars(next_.text.data(), end, n); wrong != std::errc() || stop != end)
+    fail("an integer");
   advance();
   return n;
 }
@@ -87,10 +90,17 @@ void Scanner::advance() {
   if (is_letter(c)) {
     kind = Word::name;
     while (end < source_.size() && in_name(source_[end])) ++end;
-  } else if (is_digit(c) || ((c == '-' || c == '+' || c == '.') && end < source_.size() && in_number(source_[end]))) {
+  } else if (is_digit(c) ||
+             ((c == '-' || c == '+' || c == '.') && end < source_.size() && in_number(source_[end]))) {
     kind = Word::number;  // with the signs of exponents: 0x1.8p-3, 1e+5
-    auto exponent = [&](char e) { return e == 'p' || e == 'P' || ((e == 'e' || e == 'E') && source_.substr(at_, end - at_).find('x') == std::string_view::npos); };
-    while (end < source_.size() && (in_number(source_[end]) || ((source_[end] == '-' || source_[end] == '+') && exponent(source_[end - 1])))) ++end;
+    auto exponent = [&](char e) {
+      return e == 'p' || e == 'P' ||
+             ((e == 'e' || e == 'E') && source_.substr(at_, end - at_).find('x') == std::string_view::npos);
+    };
+    while (end < source_.size() &&
+           (in_number(source_[end]) ||
+            ((source_[end] == '-' || source_[end] == '+') && exponent(source_[end - 1]))))
+      ++end;
   }
   next_ = {kind, source_.substr(at_, end - at_)};
   at_ = end;

@@ -20,7 +20,9 @@ class Parser {
     std::string version;
     for (scan_.expect('('); !scan_.at(')');) version = take_any();
     scan_.expect(')');
-    if (version.substr(0, 2) != "1.") throw Error(Code::unsupported, text("line 1: program({}) is not known; 1.0 and 1.3 are", printable(version)));
+    if (version.substr(0, 2) != "1.")
+      throw Error(Code::unsupported,
+                  text("line 1: program({}) is not known; 1.0 and 1.3 are", printable(version)));
     if (scan_.at('[')) scan_.skip_group();  // buildInfo
     scan_.expect('{');
     while (!scan_.take_if('}')) out_.functions.push_back(function());
@@ -67,7 +69,8 @@ class Parser {
 
   // "{" statements "}" "->" "(" names ")"
   MilBlock block(int depth) {
-    if (depth > deepest) throw Error(Code::bad_input, text("line {}: blocks are nested deeper than {}", scan_.line(), deepest));
+    if (depth > deepest)
+      throw Error(Code::bad_input, text("line {}: blocks are nested deeper than {}", scan_.line(), deepest));
     MilBlock out;
     if (scan_.at('(')) out.inputs = parameters();
     scan_.expect('{');

@@ -13,7 +13,8 @@ namespace tl::coreml {
 namespace {
 
 void check_depth(const Scanner& s, int depth) {
-  if (depth > deepest) throw Error(Code::bad_input, text("line {}: nested deeper than {}", s.line(), deepest));
+  if (depth > deepest)
+    throw Error(Code::bad_input, text("line {}: nested deeper than {}", s.line(), deepest));
 }
 
 // ---- types
@@ -21,7 +22,8 @@ void check_depth(const Scanner& s, int depth) {
 Dim parse_dim(Scanner& s) {
   if (s.take_if('?')) return unknown;
   std::int64_t n = s.expect_integer();
-  if (n < 0 || n > std::int64_t{1} << 48) throw Error(Code::bad_input, text("line {}: {} is not a length", s.line(), n));
+  if (n < 0 || n > std::int64_t{1} << 48)
+    throw Error(Code::bad_input, text("line {}: {} is not a length", s.line(), n));
   return n;
 }
 
@@ -103,7 +105,8 @@ std::int64_t parse_integer(Scanner& s) {
   std::int64_t n = 0;
   std::uint64_t big = 0;
   const char* end = word.data() + word.size();
-  if (auto [stop, wrong] = std::from_chars(word.data(), end, n); wrong == std::errc() && stop == end) return s.take(), n;
+  if (auto [stop, wrong] = std::from_chars(word.data(), end, n); wrong == std::errc() && stop == end)
+    return s.take(), n;
   if (auto [stop, wrong] = std::from_chars(word.data(), end, big); wrong == std::errc() && stop == end)
     return s.take(), static_cast<std::int64_t>(big);
   double x = parse_float(s);  // a float where an integer is declared
@@ -152,7 +155,8 @@ BlobRef parse_blob(Scanner& s, std::deque<std::string>& kept) {
     bool typed = s.peek().kind == Word::name;
     if (typed) parse_type(s), s.expect('(');
     if (name == "path" && s.peek().kind == Word::string) out.file = unescaped(s.take().text, kept);
-    else if (name == "offset" && s.peek().kind == Word::number) out.offset = static_cast<std::uint64_t>(s.expect_integer());
+    else if (name == "offset" && s.peek().kind == Word::number)
+      out.offset = static_cast<std::uint64_t>(s.expect_integer());
     else s.fail("a path or an offset");
     if (typed) s.expect(')');
     if (!s.take_if(',')) break;
@@ -162,24 +166,30 @@ BlobRef parse_blob(Scanner& s, std::deque<std::string>& kept) {
 }
 
 Tensor made(const Scanner& s, Scalars& scalars, const Type& type) {
-  return with_note([&] { return text("line {}", s.line()); }, [&] {
-    if (!type.is_concrete()) throw Error(Code::bad_input, text("a value cannot be of type {}", text_of(type)));
-    if (type.dtype == DType::string) return tensor_of_strings(std::move(scalars.strings), type.shape);
-    if (is_float(type.dtype)) return tensor_of_numbers(scalars.numbers, type.dtype, type.shape);
-    return tensor_of_integers(scalars.integers, type.dtype, type.shape);
-  });
+  return with_note([&] { return text("line {}", s.line()); },
+                   [&] {
+                     if (!type.is_concrete())
+                       throw Error(Code::bad_input, text("a value cannot be of type {}", text_of(type)));
+                     if (type.dtype == DType::string)
+                       return tensor_of_strings(std::move(scalars.strings), type.shape);
+                     if (is_float(type.dtype))
+                       return tensor_of_numbers(scalars.numbers, type.dtype, type.shape);
+                     return tensor_of_integers(scalars.integers, type.dtype, type.shape);
+                   });
 }
 
 MilValue parse_value(Scanner& s, const TextType& type, std::deque<std::string>& kept, int depth);
 
 // An element of a list or tuple: with its type, or bare, and then of the type that the list says.
-MilValue parse_part(Scanner& s, const TextType& whole, std::size_t i, std::deque<std::string>& kept, int depth) {
+MilValue parse_part(Scanner& s, const TextType& whole, std::size_t i, std::deque<std::string>& kept,
+                    int depth) {
   if (at_type(s)) return parse_literal(s, kept, depth + 1);
   if (whole.parts.empty()) return parse_literal(s, kept, depth + 1);
   return parse_value(s, whole.parts[std::min(i, whole.parts.size() - 1)], kept, depth + 1);
 }
 
-std::vector<MilValue> parse_parts(Scanner& s, const TextType& type, std::deque<std::string>& kept, int depth) {
+std::vector<MilValue> parse_parts(Scanner& s, const TextType& type, std::deque<std::string>& kept,
+                                  int depth) {
   std::vector<MilValue> out;
   char close = s.at('(') ? ')' : s.at('[') ? ']' : s.at('{') ? '}' : '\0';
   if (close) s.take();
@@ -210,7 +220,8 @@ MilValue parse_value(Scanner& s, const TextType& type, std::deque<std::string>& 
 
 DType dtype_of_bare(const Token& token) {
   if (token.kind == Word::string) return DType::string;
-  if (token.kind == Word::name) return token.text == "true" || token.text == "false" ? DType::boolean : DType::f32;
+  if (token.kind == Word::name)
+    return token.text == "true" || token.text == "false" ? DType::boolean : DType::f32;
   return token.text.find_first_of(".xpn") == std::string_view::npos ? DType::i32 : DType::f32;
 }
 

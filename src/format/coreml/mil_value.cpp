@@ -19,7 +19,8 @@ void check_depth(int depth, std::string_view what) {
 void check_count(std::uint64_t there, DType dtype, const Shape& shape) {
   std::int64_t wanted = volume(shape);
   if (there != static_cast<std::uint64_t>(wanted))
-    throw Error(Code::bad_input, text("{} needs {} elements, {} are given", text_of(Type(dtype, shape)), wanted, there));
+    throw Error(Code::bad_input,
+                text("{} needs {} elements, {} are given", text_of(Type(dtype, shape)), wanted, there));
 }
 
 // ---- types
@@ -28,13 +29,15 @@ Dim read_dimension(std::string_view message, bool& variadic) {
   Dim dim = unknown;
   each_field(message, [&](Field& field) {
     bool constant = field.tag() == 1;
-    if (field.wire_type() != protozero::pbf_wire_type::length_delimited || field.tag() > 2) return field.skip();
+    if (field.wire_type() != protozero::pbf_wire_type::length_delimited || field.tag() > 2)
+      return field.skip();
     if (constant) dim = 0;  // a size of 0 is not written
     each_field(view(field), [&](Field& inner) {
       if (inner.tag_and_type() != varint(1)) return inner.skip();
       std::uint64_t value = inner.get_uint64();
       if (!constant) variadic = variadic || value;
-      else if (value > std::uint64_t{1} << 48) throw Error(Code::bad_input, text("a dimension of {} is too long", value));
+      else if (value > std::uint64_t{1} << 48)
+        throw Error(Code::bad_input, text("a dimension of {} is too long", value));
       else dim = static_cast<Dim>(value);
     });
   });
@@ -144,7 +147,8 @@ Tensor read_tensor(std::string_view message, const Type& type) {
   if (type.dtype == DType::string) return tensor_of_strings(std::move(e.strings), type.shape);
   if (e.field == 7) return tensor_of_bytes(e.raw, type.dtype, type.shape);
   if (e.field == 1 && type.dtype == DType::f32)
-    return tensor_of_bytes({reinterpret_cast<const char*>(e.floats.data()), e.floats.size() * sizeof(float)}, type.dtype, type.shape);
+    return tensor_of_bytes({reinterpret_cast<const char*>(e.floats.data()), e.floats.size() * sizeof(float)},
+                           type.dtype, type.shape);
   if (e.field == 1) e.doubles.assign(e.floats.begin(), e.floats.end());
   if (e.field == 1 || e.field == 6) return tensor_of_numbers(e.doubles, type.dtype, type.shape);
   return tensor_of_integers(e.integers, type.dtype, type.shape);
@@ -186,10 +190,11 @@ void read_immediate(std::string_view message, MilValue& out, int depth) {
 
 std::optional<DType> mil_dtype(std::int64_t number) {
   constexpr std::pair<int, DType> table[] = {
-      {1, DType::boolean}, {2, DType::string}, {10, DType::f16}, {11, DType::f32},    {12, DType::f64},   {13, DType::bf16},
-      {21, DType::i8},     {22, DType::i16},   {23, DType::i32}, {24, DType::i64},    {25, DType::i4},    {31, DType::u8},
-      {32, DType::u16},    {33, DType::u32},   {34, DType::u64}, {35, DType::u4},     {36, DType::u2},    {37, DType::u1},
-      {38, DType::u6},     {39, DType::u3},    {40, DType::f8e4m3}, {41, DType::f8e5m2}};
+      {1, DType::boolean}, {2, DType::string}, {10, DType::f16}, {11, DType::f32}, {12, DType::f64},
+      {13, DType::bf16},   {21, DType::i8},    {22, DType::i16}, {23, DType::i32}, {24, DType::i64},
+      {25, DType::i4},     {31, DType::u8},    {32, DType::u16}, {33, DType::u32}, {34, DType::u64},
+      {35, DType::u4},     {36, DType::u2},    {37, DType::u1},  {38, DType::u6},  {39, DType::u3},
+      {40, DType::f8e4m3}, {41, DType::f8e5m2}};
   for (auto [n, dtype] : table)
     if (n == number) return dtype;
   return std::nullopt;
@@ -231,7 +236,8 @@ Tensor tensor_of_bytes(std::string_view raw, DType dtype, const Shape& shape) {
   if (dtype == DType::string) throw Error(Code::bad_input, "strings are given as bytes");
   std::int64_t elements = volume(shape);
   if (raw.size() != bytes_of(dtype, elements))
-    throw Error(Code::bad_input, text("{} needs {} bytes, {} are given", text_of(Type(dtype, shape)), bytes_of(dtype, elements), raw.size()));
+    throw Error(Code::bad_input, text("{} needs {} bytes, {} are given", text_of(Type(dtype, shape)),
+                                      bytes_of(dtype, elements), raw.size()));
   Tensor out(dtype, shape);
   std::byte* to = out.writable_data();
   if (!raw.empty()) std::memcpy(to, raw.data(), raw.size());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model: version, description, and one of its many types; a program becomes graphs, the others are recognised.
+// Model: version, description, and one of its many types; a program becomes graphs, the others are
+// recognised.
 #include "format/coreml/model.h"
 
 #include <map>
@@ -33,7 +34,8 @@ Parts read_parts(std::string_view message) {
       case varint(1): out.version = field.get_int32(); break;
       case bytes(2): out.description = view(field); break;
       default:
-        if (field.tag() < 200 || field.wire_type() != protozero::pbf_wire_type::length_delimited) return field.skip();
+        if (field.tag() < 200 || field.wire_type() != protozero::pbf_wire_type::length_delimited)
+          return field.skip();
         out.type = field.tag();
         out.content = view(field);
     }
@@ -44,7 +46,9 @@ Parts read_parts(std::string_view message) {
 void check_version(std::int64_t version) {
   if (version < 1) throw Error(Code::bad_input, "has no specification version");
   if (version > newest_version)
-    throw Error(Code::unsupported, text("has specification version {}; the newest that tl knows is {} (iOS 26, macOS 26)", version, newest_version));
+    throw Error(Code::unsupported,
+                text("has specification version {}; the newest that tl knows is {} (iOS 26, macOS 26)",
+                     version, newest_version));
 }
 
 // ---- neural networks: their layers are counted
@@ -54,14 +58,16 @@ void count_layers(std::string_view network, std::map<std::string, std::int64_t>&
   each_field(network, [&](Field& field) {
     if (field.tag_and_type() != bytes(1)) return field.skip();
     each_field(view(field), [&](Field& layer) {
-      if (layer.tag() < 100 || layer.wire_type() != protozero::pbf_wire_type::length_delimited) return layer.skip();
+      if (layer.tag() < 100 || layer.wire_type() != protozero::pbf_wire_type::length_delimited)
+        return layer.skip();
       std::uint32_t type = layer.tag();
       ++counts[layer_type(type)];
       std::string_view content = view(layer);
       if (type != 605 && type != 615) return;
       each_field(content, [&](Field& inner) {  // a branch has networks in fields 1 and 2, a loop in 3 and 4
         bool nested = type == 605 ? inner.tag() <= 2 : inner.tag() == 3 || inner.tag() == 4;
-        if (nested && inner.wire_type() == protozero::pbf_wire_type::length_delimited) count_layers(view(inner), counts, depth + 1);
+        if (nested && inner.wire_type() == protozero::pbf_wire_type::length_delimited)
+          count_layers(view(inner), counts, depth + 1);
         else inner.skip();
       });
     });
@@ -76,7 +82,8 @@ bool is_pipeline(std::uint32_t type) { return type >= 200 && type <= 202; }
 ModelFile read_nested(std::string_view message, const std::string& folder, int depth);
 
 void read_pipeline(std::string_view message, ModelFile& file, const std::string& folder, int depth) {
-  if (depth >= deepest_pipeline) throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
+  if (depth >= deepest_pipeline)
+    throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
   std::vector<std::string> names;
   std::vector<std::string_view> models;
   each_field(message, [&](Field& field) {
@@ -122,14 +129,17 @@ ModelFile read_nested(std::string_view message, const std::string& folder, int d
   file.spec_version = static_cast<int>(parts.version);
   file.type = model_type(parts.type);
   if (file.type.empty())
-    throw Error(Code::unsupported, parts.type ? text("has a type of model that is not known ({})", parts.type) : "holds no model, only a description");
-  Description description = with_note([] { return "description"; }, [&] { return read_description(parts.description, file); });
+    throw Error(Code::unsupported, parts.type ? text("has a type of model that is not known ({})", parts.type)
+                                              : "holds no model, only a description");
+  Description description =
+      with_note([] { return "description"; }, [&] { return read_description(parts.description, file); });
   if (file.type == "mlProgram") {
     WeightFiles files(folder);
     lower_program(read_program(parts.content), description, files, file);
     return file;
   }
-  if (is_pipeline(parts.type)) read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, folder, depth);
+  if (is_pipeline(parts.type))
+    read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, folder, depth);
   recognise(parts, description, file);
   return file;
 }
@@ -167,12 +177,13 @@ std::string plain_name(const std::string& path) {
 namespace tl {
 
 ModelFile read_coreml(const std::string& path) {
-  return with_note([&] { return path; }, [&] {
-    ModelFile file = coreml::read_any(path);
-    file.path = path;
-    if (file.name.empty()) file.name = coreml::plain_name(path);
-    return file;
-  });
+  return with_note([&] { return path; },
+                   [&] {
+                     ModelFile file = coreml::read_any(path);
+                     file.path = path;
+                     if (file.name.empty()) file.name = coreml::plain_name(path);
+                     return file;
+                   });
 }
 
 }  // namespace tl

@@ -21,7 +21,8 @@ const std::string& string_of(const Json& object, const char* key) {
 
 void check_version(const Json& manifest) {
   const std::string& version = string_of(manifest, "fileFormatVersion");
-  if (version.substr(0, 2) != "1.") throw Error(Code::unsupported, text("has format version {}; tl knows 1.0.0", printable(version)));
+  if (version.substr(0, 2) != "1.")
+    throw Error(Code::unsupported, text("has format version {}; tl knows 1.0.0", printable(version)));
 }
 
 std::string checked_path(const Json& item) {
@@ -53,24 +54,32 @@ std::string root_item(Bytes bytes) {
   if (manifest.is_discarded() || !manifest.is_object()) throw Error(Code::bad_input, "is not a JSON object");
   check_version(manifest);
   auto items = manifest.find("itemInfoEntries");
-  if (items == manifest.end() || !items->is_object()) throw Error(Code::bad_input, "has no 'itemInfoEntries'");
+  if (items == manifest.end() || !items->is_object())
+    throw Error(Code::bad_input, "has no 'itemInfoEntries'");
   for (const auto& [id, item] : items->items())
-    with_note([&, name = id] { return text("item {}", printable(name)); }, [&, i = item] { checked_path(i); });
+    with_note([&, name = id] { return text("item {}", printable(name)); },
+              [&, i = item] { checked_path(i); });
   if (!manifest.contains("rootModelIdentifier")) return only_model(*items);
   const std::string& root = string_of(manifest, "rootModelIdentifier");
   auto found = items->find(root);
-  if (found == items->end()) throw Error(Code::bad_input, text("the root model {} is not among its items", printable(root)));
+  if (found == items->end())
+    throw Error(Code::bad_input, text("the root model {} is not among its items", printable(root)));
   return checked_path(*found);
 }
 
 std::string root_model(const std::string& package) {
   std::string manifest = join_path(package, "Manifest.json");
   StoragePtr file = map_file(manifest);
-  std::string item = with_note([] { return "Manifest.json"; }, [&] { return root_item({file->data(), file->size()}); });
+  std::string item = with_note([] { return "Manifest.json"; },
+                               [&] {
+                                 return root_item({file->data(), file->size()});
+                               });
   std::string path = join_path(join_path(package, "Data"), item);
   if (is_folder(path))
     throw Error(Code::unsupported, text("the root item {} is a folder, not a model", item));
-  if (!is_file(path)) throw Error(Code::bad_input, text("the model {} that Manifest.json names is missing", join_path("Data", item)));
+  if (!is_file(path))
+    throw Error(Code::bad_input,
+                text("the model {} that Manifest.json names is missing", join_path("Data", item)));
   return path;
 }
 

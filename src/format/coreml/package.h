@@ -10,7 +10,8 @@ namespace tl::coreml {
 // The path of the root model's file.
 std::string root_model(const std::string& package);
 
-// The item that is the model, below Data/: "com.apple.CoreML/model.mlmodel". manifest: the bytes of Manifest.json.
+// The item that is the model, below Data/: "com.apple.CoreML/model.mlmodel". manifest: the bytes of
+// Manifest.json.
 std::string root_item(Bytes manifest);
 
 }  // namespace tl::coreml

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions, lexical scopes, constants, nested blocks: everything of a program but the operations themselves, which
-// bind.cpp turns into nodes.
+// Functions, lexical scopes, constants, nested blocks: everything of a program but the operations themselves,
+// which bind.cpp turns into nodes.
 #include "format/coreml/program.h"
 
 #include <algorithm>
@@ -31,7 +31,8 @@ class Lowering {
 
   void function(const MilFunction& f) {
     scopes_.emplace_back();
-    for (const NamedType& input : f.inputs) define(input.name, graph_.add_input(with_symbols(input.type), std::string(input.name)));
+    for (const NamedType& input : f.inputs)
+      define(input.name, graph_.add_input(with_symbols(input.type), std::string(input.name)));
     operations(f.body, graph_.body, 0);
     for (std::string_view name : f.body.outputs)
       graph_.add_output(with_note([&] { return "outputs"; }, [&] { return find(name); }), std::string(name));
@@ -48,7 +49,8 @@ class Lowering {
   }
 
   void define(std::string_view name, ValueId value) {
-    if (!scopes_.back().emplace(name, value).second) throw Error(Code::bad_input, text("'{}' is defined twice", printable(name)));
+    if (!scopes_.back().emplace(name, value).second)
+      throw Error(Code::bad_input, text("'{}' is defined twice", printable(name)));
   }
 
   ValueId find(std::string_view name) const {
@@ -61,14 +63,16 @@ class Lowering {
 
   Tensor tensor_of(const MilValue& value) {
     if (const Tensor* t = std::get_if<Tensor>(&value.content)) return *t;
-    if (const BlobRef* blob = std::get_if<BlobRef>(&value.content)) return files_.read(blob->file, blob->offset, value.type).tensor;
+    if (const BlobRef* blob = std::get_if<BlobRef>(&value.content))
+      return files_.read(blob->file, blob->offset, value.type).tensor;
     throw Error(Code::unsupported, text("a constant of type {} is not supported here", text_of(value.type)));
   }
 
   void constant(const MilOperation& op) {
     const MilValue* value = op.attribute("val");
     if (!value) throw Error(Code::bad_input, "has no attribute 'val'");
-    if (op.outputs.size() != 1) throw Error(Code::bad_input, text("gives 1 output, {} are declared", op.outputs.size()));
+    if (op.outputs.size() != 1)
+      throw Error(Code::bad_input, text("gives 1 output, {} are declared", op.outputs.size()));
     if (const auto* parts = std::get_if<std::vector<MilValue>>(&value->content)) {
       lists_.insert_or_assign(op.outputs.front().name, parts);
       return;
@@ -76,7 +80,8 @@ class Lowering {
     Tensor t = tensor_of(*value);
     const Type& declared = op.outputs.front().type;
     if (declared.ranked && (declared.dtype != t.dtype() || declared.shape != t.shape()))
-      throw Error(Code::bad_input, text("is declared {}, but its value is {}", text_of(declared), text_of(t.type())));
+      throw Error(Code::bad_input,
+                  text("is declared {}, but its value is {}", text_of(declared), text_of(t.type())));
     define(op.outputs.front().name, graph_.add_constant(std::move(t), std::string(op.outputs.front().name)));
   }
 
@@ -84,7 +89,8 @@ class Lowering {
 
   // A value written in place: a constant, or, if it is a list or tuple, an attribute.
   void in_place(MilNode& m, std::string_view name, const MilValue& value) {
-    if (const auto* parts = std::get_if<std::vector<MilValue>>(&value.content)) return parts_of(m, name, *parts);
+    if (const auto* parts = std::get_if<std::vector<MilValue>>(&value.content))
+      return parts_of(m, name, *parts);
     m.inputs[std::string(name)].push_back(graph_.add_constant(tensor_of(value)));
   }
 
@@ -92,16 +98,19 @@ class Lowering {
     AttrValue value = attr_of_parts(parts);
     const OpDef* op = op_of_mil(m.type);
     bool integers = std::holds_alternative<std::vector<std::int64_t>>(value);
-    // A classifier's labels are words or numbers, and an attribute is one of them: the other is called class_ids.
+    // A classifier's labels are words or numbers, and an attribute is one of them: the other is called
+    // class_ids.
     bool renamed = integers && name == "classes" && op &&
-                   std::any_of(op->attrs.begin(), op->attrs.end(), [](const AttrDef& def) { return def.name == "class_ids"; });
+                   std::any_of(op->attrs.begin(), op->attrs.end(),
+                               [](const AttrDef& def) { return def.name == "class_ids"; });
     m.set(renamed ? "class_ids" : name, std::move(value));
   }
 
   void argument(MilNode& m, const Argument& argument) {
     for (const Binding& binding : argument.bindings) {
       if (!binding.value.empty()) in_place(m, argument.name, binding.value.front());
-      else if (auto parts = lists_.find(binding.name); parts != lists_.end()) parts_of(m, argument.name, *parts->second);
+      else if (auto parts = lists_.find(binding.name); parts != lists_.end())
+        parts_of(m, argument.name, *parts->second);
       else m.inputs[std::string(argument.name)].push_back(find(binding.name));
     }
   }
@@ -112,10 +121,13 @@ class Lowering {
       m.declared.push_back(output.type);
       m.outputs.emplace_back(output.name);
     }
-    for (const Argument& a : op.inputs) with_note([&] { return text("input '{}'", printable(a.name)); }, [&] { argument(m, a); });
+    for (const Argument& a : op.inputs)
+      with_note([&] { return text("input '{}'", printable(a.name)); }, [&] { argument(m, a); });
     if (op.type.substr(0, 10) == "constexpr_")  // those of iOS 16 have their parameters as attributes
       for (const NamedMilValue& a : op.attributes)
-        if (a.name != "name") with_note([&] { return text("attribute '{}'", printable(a.name)); }, [&] { in_place(m, a.name, a.value); });
+        if (a.name != "name")
+          with_note([&] { return text("attribute '{}'", printable(a.name)); },
+                    [&] { in_place(m, a.name, a.value); });
     return m;
   }
 
@@ -207,18 +219,23 @@ void check_interface(const Interface& interface, const MilFunction& f) {
   };
   for (const auto* features : {&interface.inputs, &interface.states})
     for (const Feature& x : *features)
-      if (!takes(x.name)) throw Error(Code::bad_input, text("the input '{}' is described, but the program does not take it", printable(x.name)));
+      if (!takes(x.name))
+        throw Error(Code::bad_input,
+                    text("the input '{}' is described, but the program does not take it", printable(x.name)));
   for (const NamedType& input : f.inputs)
     if (!described(interface.inputs, input.name) && !described(interface.states, input.name))
-      throw Error(Code::bad_input, text("the program takes an input '{}' that is not described", printable(input.name)));
+      throw Error(Code::bad_input,
+                  text("the program takes an input '{}' that is not described", printable(input.name)));
   for (const Feature& x : interface.outputs)
     if (std::find(f.body.outputs.begin(), f.body.outputs.end(), x.name) == f.body.outputs.end())
-      throw Error(Code::bad_input, text("the output '{}' is described, but the program does not give it", printable(x.name)));
+      throw Error(Code::bad_input,
+                  text("the output '{}' is described, but the program does not give it", printable(x.name)));
 }
 
 // ---- weights by name
 
-constexpr std::int64_t fewest_listed = 16;  // elements of a constant written in the program, to be called a weight
+constexpr std::int64_t fewest_listed =
+    16;  // elements of a constant written in the program, to be called a weight
 
 class Listing {
  public:
@@ -234,7 +251,8 @@ class Listing {
  private:
   void operation(const MilOperation& op) {
     std::string name = op.outputs.empty() ? std::string() : std::string(op.outputs.front().name);
-    for (const NamedMilValue& a : op.attributes) value(a.name == "val" ? name : text("{}.{}", name, a.name), a.value);
+    for (const NamedMilValue& a : op.attributes)
+      value(a.name == "val" ? name : text("{}.{}", name, a.name), a.value);
     for (const Argument& argument : op.inputs)
       for (const Binding& b : argument.bindings)
         if (!b.value.empty()) value(text("{}.{}", name, argument.name), b.value.front());
@@ -244,12 +262,14 @@ class Listing {
     if (const BlobRef* ref = std::get_if<BlobRef>(&v.content)) {
       Blob blob = files_.read(ref->file, ref->offset, v.type);
       add(std::move(name), v.type, blob.file, blob.offset, blob.bytes);
-    } else if (const Tensor* t = std::get_if<Tensor>(&v.content); t && t->dtype() != DType::string && t->size() >= fewest_listed) {
+    } else if (const Tensor* t = std::get_if<Tensor>(&v.content);
+               t && t->dtype() != DType::string && t->size() >= fewest_listed) {
       add(std::move(name), t->type(), t->storage(), t->offset(), t->bytes());
     }
   }
 
-  void add(std::string name, const Type& type, const StoragePtr& file, std::uint64_t offset, std::uint64_t size) {
+  void add(std::string name, const Type& type, const StoragePtr& file, std::uint64_t offset,
+           std::uint64_t size) {
     to_.push_back({std::move(name), std::string(name_of(type.dtype)), type.shape, file, offset, size, true});
   }
 
@@ -287,13 +307,16 @@ void add_function(const MilFunction& f, const Description& description, WeightFi
 
 std::string default_of(const Description& description, const ModelFile& file) {
   if (!description.default_function.empty()) return description.default_function;
-  auto main = std::find_if(file.functions.begin(), file.functions.end(), [](const Function& f) { return f.name == "main"; });
+  auto main = std::find_if(file.functions.begin(), file.functions.end(),
+                           [](const Function& f) { return f.name == "main"; });
   return main != file.functions.end() ? "main" : file.functions.front().name;
 }
 
 // Several functions share weights: each is listed once.
 void drop_repeated(std::vector<NamedTensor>& tensors) {
-  auto key = [](const NamedTensor& t) { return std::tuple(t.file.get(), t.offset, std::string_view(t.name)); };
+  auto key = [](const NamedTensor& t) {
+    return std::tuple(t.file.get(), t.offset, std::string_view(t.name));
+  };
   std::vector<NamedTensor> kept;
   std::map<std::tuple<const Storage*, std::uint64_t, std::string>, bool> seen;
   for (NamedTensor& t : tensors)
@@ -303,18 +326,22 @@ void drop_repeated(std::vector<NamedTensor>& tensors) {
 
 }  // namespace
 
-void lower_program(const MilProgram& program, const Description& description, WeightFiles& files, ModelFile& file) {
+void lower_program(const MilProgram& program, const Description& description, WeightFiles& files,
+                   ModelFile& file) {
   if (program.functions.empty()) throw Error(Code::bad_input, "the program has no function");
   std::map<std::string, std::int64_t> counts;
   for (const MilFunction& f : program.functions)
-    with_note([&] { return text("function '{}'", printable(f.name)); }, [&] {
-      add_function(f, description, files, file);
-      if (!file.functions.back().graph) count_operations(f.body, counts);
-    });
+    with_note([&] { return text("function '{}'", printable(f.name)); },
+              [&] {
+                add_function(f, description, files, file);
+                if (!file.functions.back().graph) count_operations(f.body, counts);
+              });
   file.layers.assign(counts.begin(), counts.end());
   file.default_function = default_of(description, file);
   if (program.functions.size() > 1) drop_repeated(file.tensors);
-  file.read_tensor = [](const NamedTensor& t) { return Tensor(*dtype_named(t.stored), t.shape, t.file, t.offset); };
+  file.read_tensor = [](const NamedTensor& t) {
+    return Tensor(*dtype_named(t.stored), t.shape, t.file, t.offset);
+  };
 }
 
 }  // namespace tl::coreml

@@ -7,8 +7,8 @@
 
 namespace tl::coreml {
 
-// Adds functions and weights to `file`. A function that uses what is not supported has the sentence in `why_not`
-// instead of a graph, and its operations are counted in `file.layers`.
+// Adds functions and weights to `file`. A function that uses what is not supported has the sentence in
+// `why_not` instead of a graph, and its operations are counted in `file.layers`.
 void lower_program(const MilProgram&, const Description&, WeightFiles&, ModelFile& file);
 
 }  // namespace tl::coreml

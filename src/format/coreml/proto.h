@@ -14,8 +14,8 @@ namespace tl::coreml {
 
 using Field = protozero::pbf_reader;
 
-// Cases of `switch (field.tag_and_type())`: the number together with its wire type, so that a field of another wire
-// type is skipped like an unknown one.
+// Cases of `switch (field.tag_and_type())`: the number together with its wire type, so that a field of
+// another wire type is skipped like an unknown one.
 constexpr std::uint32_t varint(std::uint32_t number) { return number << 3; }
 constexpr std::uint32_t fixed64(std::uint32_t number) { return number << 3 | 1; }
 constexpr std::uint32_t bytes(std::uint32_t number) { return number << 3 | 2; }
@@ -27,15 +27,13 @@ inline std::string_view view(Field& field) {
 }
 
 // Calls visit(Field&) for every field of a message; it reads the value or skips it.
-template <class Visit>
-void each_field(std::string_view message, const Visit& visit) {
+template <class Visit> void each_field(std::string_view message, const Visit& visit) {
   Field field(message.data(), message.size());
   while (field.next()) visit(field);
 }
 
 // What protozero finds wrong, in our words.
-template <class Body>
-decltype(auto) reading(const Body& body) {
+template <class Body> decltype(auto) reading(const Body& body) {
   try {
     return body();
   } catch (const protozero::end_of_buffer_exception&) {
@@ -66,8 +64,7 @@ inline void append_varints(Field& field, std::vector<std::int64_t>& to) {
   while (at < end) to.push_back(static_cast<std::int64_t>(protozero::decode_varint(&at, end)));
 }
 
-template <class T>
-void append_fixed(Field& field, std::vector<T>& to) {
+template <class T> void append_fixed(Field& field, std::vector<T>& to) {
   T one;
   if (field.wire_type() != protozero::pbf_wire_type::length_delimited) {
     if constexpr (sizeof(T) == 4) one = field.get_float();
