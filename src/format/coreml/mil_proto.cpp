@@ -35,11 +35,11 @@ Binding read_binding(std::string_view message) {
 }
 
 Argument read_argument(std::string_view entry) {
-  auto [name, message] = map_entry(entry);
-  Argument out{name, {}};
+  auto parts = map_entry(entry);
+  Argument out{parts.first, {}};
   with_note([&] { return text("input '{}'", printable(out.name)); },
             [&] {
-              each_field(message, [&](Field& field) {
+              each_field(parts.second, [&](Field& field) {
                 if (field.tag_and_type() == bytes(1)) out.bindings.push_back(read_binding(view(field)));
                 else field.skip();
               });
@@ -48,10 +48,10 @@ Argument read_argument(std::string_view entry) {
 }
 
 NamedMilValue read_attribute(std::string_view entry) {
-  auto [name, message] = map_entry(entry);
-  NamedMilValue out{name, {}};
+  auto parts = map_entry(entry);
+  NamedMilValue out{parts.first, {}};
   with_note([&] { return text("attribute '{}'", printable(out.name)); },
-            [&] { out.value = read_value(message); });
+            [&] { out.value = read_value(parts.second); });
   return out;
 }
 
