@@ -93,6 +93,11 @@ bool looks_like_safetensors(Bytes bytes) {
   return header >= 2 && header < (1u << 30) && starts(in.peek(1), "{");
 }
 
+// The JSON beside the shards of a model in several files.
+bool looks_like_index(Bytes bytes) {
+  return starts(bytes, "{") && contains(bytes, "\"weight_map\"");
+}
+
 [[noreturn]] void refuse_zip(const std::string& path, Bytes bytes) {
   std::size_t window = std::min<std::size_t>(bytes.size(), 1 << 16);
   Bytes head = bytes.first(window), tail = bytes.last(window);
@@ -130,6 +135,7 @@ Format file_format(const std::string& path) {
   Message message = message_kind(bytes);
   if (message == Message::coreml) return Format::coreml_model;
   if (looks_like_safetensors(bytes)) return Format::safetensors;
+  if (looks_like_index(bytes)) return Format::safetensors_index;
   if (message == Message::onnx)
     refuse(path, "is an ONNX model: convert its source with coremltools to an .mlpackage");
   if (bytes.empty()) throw Error(Code::bad_input, text("{}: is empty", path));

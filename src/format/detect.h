@@ -6,7 +6,7 @@
 
 namespace tl {
 
-enum class Format { coreml_package, coreml_compiled, coreml_model, gguf, safetensors };
+enum class Format { coreml_package, coreml_compiled, coreml_model, gguf, safetensors, safetensors_index };
 
 // Throws an Error that names the path.
 Format detect_format(const std::string& path);

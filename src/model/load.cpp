@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "format/coreml/model.h"
 #include "format/detect.h"
+#include "format/gguf/gguf.h"
+#include "format/safetensors/safetensors.h"
 #include "model/model.h"
 
 namespace tl {
@@ -12,8 +14,9 @@ namespace {
 
 ModelFile read_as(Format format, const std::string& path) {
   switch (format) {
-    case Format::gguf:
-    case Format::safetensors: throw Error(Code::unsupported, text("{}: GGUF and SafeTensors files cannot be read yet", path));
+    case Format::gguf: return gguf::read_gguf(path);
+    case Format::safetensors: return safetensors::read_safetensors(path);
+    case Format::safetensors_index: return safetensors::read_index(path);
     default: return read_coreml(path);
   }
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/storage.h"
 #include "base/text.h"
 
 namespace tl::data {
@@ -52,11 +53,18 @@ Member current_member(unzFile file) {
   });
 }
 
+// What NumPy writes for no arrays, and minizip does not open: the end record alone.
+bool is_empty_archive(const std::string& path) {
+  StoragePtr file = map_file(path);
+  return file->size() == 22 && as_text({file->data(), 4}) == "PK\x05\x06";
+}
+
 }  // namespace
 
 std::vector<Member> read_zip(const std::string& path) {
   return with_note([&] { return path; }, [&] {
     if (!is_file(path)) damaged("there is no such file");
+    if (is_empty_archive(path)) return std::vector<Member>();
     Unzip file(unzOpen64(path.c_str()));
     if (!file) damaged("is not a zip archive");
     unz_global_info64 global{};
