@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
+#include "op/formulas.h"
 #include "op/index.h"
 #include "op/infer.h"
 #include "op/ops.h"
@@ -135,9 +136,8 @@ struct ReferencePlace {
   }
 };
 
-template <Infer* infer, auto make_runs>
+template <auto make_runs>
 void reference_gather(const ReferenceCall& call) {
-  settle(infer, call);
   auto runs = make_runs(call.in[0]->shape, call.in[1]->shape, call.attrs);
   const double* x = call.in[0]->data.data();
   double* out = call.out[0].data.data();
@@ -158,9 +158,8 @@ double combined(ScatterMode mode, double a, double b, bool whole) {
   }
 }
 
-template <Infer* infer, auto make_runs>
+template <auto make_runs>
 void reference_scatter(const ReferenceCall& call) {
-  settle(infer, call);
   auto runs = make_runs(call.in[0]->shape, call.in[1]->shape, call.attrs);
   const double* updates = call.in[2]->data.data();
   std::vector<double>& out = call.out[0].data;
@@ -197,7 +196,7 @@ std::vector<Ex> scatter_gradient(const GradientCall& call) {
   if (call.attrs.has("axis")) axis.set("axis", call.attrs.integer("axis"));
   std::array<Ex, 2> read{call.grad[0], call.in[1]};
   Ex updates = emit(gather, read, axis), data = call.grad[0];
-  if (mode == ScatterMode::sub) updates = emit(ops::mul, {updates, Ex(-1.0)});
+  if (mode == ScatterMode::sub) updates = -updates;
   if (mode == ScatterMode::update) {
     std::array<Ex, 3> in{call.grad[0], call.in[1], zeros_like(call.in[2])};
     data = emit(scatter, in, call.attrs);
@@ -216,7 +215,7 @@ constinit const OpDef gather{
     .attrs = {{"axis", AttrKind::integer, "0"}, {"batch_dims", AttrKind::integer, "0"}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered>,
     .gradient = gather_gradient<ops::scatter>,
-    .reference = reference_gather<infer_gather<gathered>, axis_runs>,
+    .reference = reference_gather<axis_runs>,
     .mil = {.name = "gather"},
     .samples = {{{"fp32[4, 3]", "int32[2, 2] -4..3"}}, {{"fp32[2, 5, 3]", "int32[4] 0..4"}, "axis=1"}, {{"fp32[2, 5, 3]", "int32[] 0..2"}, "axis=-1"},
                 {{"fp32[2, 5, 3]", "int32[2, 4] 0..4"}, "axis=1, batch_dims=1"}, {{"fp32[2, 3, 5]", "int32[2, 4] 0..4"}, "axis=-1, batch_dims=1, validate_indices=true"}},
@@ -229,7 +228,7 @@ constinit const OpDef gather_along_axis{
     .attrs = {{"axis", AttrKind::integer, "0"}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered_along>,
     .gradient = gather_gradient<ops::scatter_along_axis>,
-    .reference = reference_gather<infer_gather<gathered_along>, along_runs>,
+    .reference = reference_gather<along_runs>,
     .mil = {.name = "gather_along_axis"},
     .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3"}}, {{"fp32[2, 5, 3]", "int32[2, 7, 3] 0..4"}, "axis=1"}, {{"fp32[2, 5]", "int32[2, 3] 0..4"}, "axis=-1, validate_indices=true"}},
 };
@@ -241,7 +240,7 @@ constinit const OpDef gather_nd{
     .attrs = {{"batch_dims", AttrKind::integer, "0"}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered_tuples>,
     .gradient = gather_gradient<ops::scatter_nd>,
-    .reference = reference_gather<infer_gather<gathered_tuples>, tuple_runs>,
+    .reference = reference_gather<tuple_runs>,
     .mil = {.name = "gather_nd"},
     .samples = {{{"fp32[3, 3, 2]", "int32[4, 2] -3..2"}}, {{"fp32[3, 3]", "int32[2, 5, 2] 0..2"}}, {{"fp32[2, 4, 3]", "int32[2, 5, 1] 0..3"}, "batch_dims=1"}},
 };
@@ -253,7 +252,7 @@ constinit const OpDef scatter{
     .attrs = {{"axis", AttrKind::integer, "0"}, {"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered>,
     .gradient = scatter_gradient<ops::scatter, ops::gather>,
-    .reference = reference_scatter<infer_scatter<gathered>, axis_runs>,
+    .reference = reference_scatter<axis_runs>,
     .mil = {.name = "scatter"},
     .samples = {{{"fp32[4, 3]", "int32[3] -4..3", "fp32[3, 3]"}}, {{"fp32[2, 5, 3]", "int32[2] = [4, 1]", "fp32[2, 2, 3]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
@@ -266,9 +265,9 @@ constinit const OpDef scatter_along_axis{
     .attrs = {{"axis", AttrKind::integer, "0"}, {"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered_along>,
     .gradient = scatter_gradient<ops::scatter_along_axis, ops::gather_along_axis>,
-    .reference = reference_scatter<infer_scatter<gathered_along>, along_runs>,
+    .reference = reference_scatter<along_runs>,
     .mil = {.name = "scatter_along_axis"},
-    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3", "fp32[2, 3]"}}, {{"fp32[2, 3]", "int32[2, 2] = [[2, 0], [1, 2]]", "fp32[2, 2]"}, "axis=1, mode=update"},
+    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3", "fp32[2, 3]"}}, {{"fp32[2, 3]", "int32[2, 2] = [2, 0, 1, 2]", "fp32[2, 2]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[2, 3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
 };
 
@@ -279,9 +278,9 @@ constinit const OpDef scatter_nd{
     .attrs = {{"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered_tuples>,
     .gradient = scatter_gradient<ops::scatter_nd, ops::gather_nd>,
-    .reference = reference_scatter<infer_scatter<gathered_tuples>, tuple_runs>,
+    .reference = reference_scatter<tuple_runs>,
     .mil = {.name = "scatter_nd"},
-    .samples = {{{"fp32[3, 4, 2]", "int32[4, 2] -3..2", "fp32[4, 2]"}}, {{"fp32[5, 2]", "int32[2, 1] = [[4], [1]]", "fp32[2, 2]"}, "mode=update"}},
+    .samples = {{{"fp32[3, 4, 2]", "int32[4, 2] -3..2", "fp32[4, 2]"}}, {{"fp32[5, 2]", "int32[2, 1] = [4, 1]", "fp32[2, 2]"}, "mode=update"}},
 };
 
 }  // namespace ops

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <memory>
 
 #include "base/error.h"
-#include "op/infer.h"
 
 namespace tl {
 
@@ -66,28 +64,8 @@ void walk(const Move& m, const double* from, double* to, int axis) {
 
 }  // namespace
 
-void settle(Infer* infer, const ReferenceCall& call) {
-  constexpr std::int64_t most_values = 4096;  // shapes, sizes and the like are short
-  std::vector<Type> types = types_of(call);
-  std::vector<Tensor> tensors(call.in.size());
-  std::vector<const Tensor*> values(call.in.size(), nullptr);
-  std::unique_ptr<bool[]> given(new bool[call.in.size() + 1]());
-  for (std::size_t i = 0; i < call.in.size(); ++i) {
-    given[i] = call.in[i] != nullptr;
-    if (!given[i] || call.in[i]->size() > most_values || is_packed(types[i].dtype)) continue;
-    tensors[i] = from_doubles(call.in[i]->data, types[i].dtype, types[i].shape);
-    values[i] = &tensors[i];
-  }
-  std::vector<Type> out = infer({types, values, {given.get(), call.in.size()}, call.attrs});
-  for (std::size_t i = 0; i < call.out.size() && i < out.size(); ++i) {
-    if (!out[i].is_concrete()) continue;
-    call.out[i].shape = out[i].shape;
-    call.out[i].data.resize(static_cast<std::size_t>(volume(out[i].shape)));
-  }
-}
-
-void reference_moves(Infer* infer, ListMoves* list, const ReferenceCall& call) {
-  settle(infer, call);
+void reference_moves(ListMoves* list, const ReferenceCall& call) {
+  
   std::vector<Type> in = types_of(call), out;
   for (const Array& a : call.out) out.emplace_back(a.dtype, a.shape);
   std::vector<Numbers> numbers;

@@ -76,12 +76,10 @@ std::array<std::int64_t, Move::most> strides_of(std::span<const Dim>);
 // The value of elements that come from no input.
 double fill_value(const Attrs&);
 
-// Infers the outputs from the inputs and their values, and sizes them.
-void settle(Infer*, const ReferenceCall&);
-void reference_moves(Infer*, ListMoves*, const ReferenceCall&);
-template <Infer* infer, ListMoves* list>
+void reference_moves(ListMoves*, const ReferenceCall&);
+template <ListMoves* list>
 void move_reference(const ReferenceCall& call) {
-  reference_moves(infer, list, call);
+  reference_moves(list, call);
 }
 
 // ---- for kernels

@@ -252,8 +252,10 @@ std::vector<Type> infer_batch_to_space(const InferCall& call) {
   out.shape[0] = divided(out.shape[0], b[0] * b[1], "the batch");
   for (std::size_t d = 0; d < 2; ++d) {
     Dim& side = out.shape[2 + d];
-    side = add_dims(multiply_dims(side, b[d]), -(crop[2 * d] + crop[2 * d + 1]));
-    need(!is_known(side) || side >= 0, "the crops take more than there is");
+    side = multiply_dims(side, b[d]);
+    std::int64_t cut = crop[2 * d] + crop[2 * d + 1];
+    need(!is_known(side) || cut <= side, "the crops take more than there is");
+    if (cut > 0) side = is_known(side) ? side - cut : unknown;
   }
   return {out};
 }
@@ -300,7 +302,7 @@ constinit const OpDef transpose{
     .attrs = {{"perm", AttrKind::integers, required}},
     .infer = infer_transpose,
     .gradient = transpose_gradient,
-    .reference = move_reference<infer_transpose, moves::transpose>,
+    .reference = move_reference<moves::transpose>,
     .mil = {.name = "transpose"},
     .samples = {{{"fp32[2, 3]"}, "perm=[1, 0]"}, {{"fp32[2, 3, 4, 5]"}, "perm=[0, 2, 3, 1]"}, {{"fp32[2, 9, 3, 8]"}, "perm=[0, 2, 1, -1]"},
                 {{"fp32[35, 19]"}, "perm=[1, 0]"}, {{"fp32[3, 17, 33]"}, "perm=[2, 0, 1]"}, {{"fp32[2, 3, 0]"}, "perm=[2, 1, 0]"}},
@@ -313,7 +315,7 @@ constinit const OpDef reverse{
     .attrs = {{"axes", AttrKind::integers}},
     .infer = infer_reverse,
     .gradient = reverse_gradient,
-    .reference = move_reference<infer_reverse, moves::reverse>,
+    .reference = move_reference<moves::reverse>,
     .mil = {.name = "reverse"},
     .samples = {{{"fp32[2, 3, 5]"}}, {{"fp32[2, 3, 5]"}, "axes=[1]"}, {{"fp32[2, 3, 5]"}, "axes=[-1, 0]"}},
 };
@@ -325,7 +327,7 @@ constinit const OpDef reverse_sequence{
     .attrs = {{"seq_axis", AttrKind::integer, "0"}, {"batch_axis", AttrKind::integer, "0"}},
     .infer = infer_reverse_sequence,
     .gradient = reverse_sequence_gradient,
-    .reference = move_reference<infer_reverse_sequence, moves::reverse_sequence>,
+    .reference = move_reference<moves::reverse_sequence>,
     .mil = {.name = "reverse_sequence"},
     .samples = {{{"fp32[3, 5, 2]", "int32[3] 0..5"}, "seq_axis=1"}, {{"fp32[4, 2, 3]", "int32[3] 0..4"}, "seq_axis=0, batch_axis=-1"}},
 };
@@ -337,7 +339,7 @@ constinit const OpDef depth_to_space{
     .attrs = {{"block_size", AttrKind::integer, required}},
     .infer = infer_depth_to_space,
     .gradient = depth_to_space_gradient,
-    .reference = move_reference<infer_depth_to_space, moves::depth_to_space>,
+    .reference = move_reference<moves::depth_to_space>,
     .mil = {.name = "depth_to_space"},
     .samples = {{{"fp32[2, 12, 3, 2]"}, "block_size=2"}, {{"fp32[1, 18, 1, 3]"}, "block_size=3"}},
 };
@@ -349,7 +351,7 @@ constinit const OpDef space_to_depth{
     .attrs = {{"block_size", AttrKind::integer, required}},
     .infer = infer_space_to_depth,
     .gradient = space_to_depth_gradient,
-    .reference = move_reference<infer_space_to_depth, moves::space_to_depth>,
+    .reference = move_reference<moves::space_to_depth>,
     .mil = {.name = "space_to_depth"},
     .samples = {{{"fp32[2, 3, 4, 6]"}, "block_size=2"}},
 };
@@ -361,7 +363,7 @@ constinit const OpDef pixel_shuffle{
     .attrs = {{"upscale_factor", AttrKind::integer, required}},
     .infer = infer_pixel_shuffle,
     .gradient = pixel_shuffle_gradient,
-    .reference = move_reference<infer_pixel_shuffle, moves::pixel_shuffle>,
+    .reference = move_reference<moves::pixel_shuffle>,
     .mil = {.name = "pixel_shuffle"},
     .samples = {{{"fp32[2, 12, 3, 2]"}, "upscale_factor=2"}, {{"fp32[1, 9, 2, 3]"}, "upscale_factor=3"}},
 };
@@ -373,7 +375,7 @@ constinit const OpDef pixel_unshuffle{
     .attrs = {{"downscale_factor", AttrKind::integer, required}},
     .infer = infer_pixel_unshuffle,
     .gradient = pixel_unshuffle_gradient,
-    .reference = move_reference<infer_pixel_unshuffle, moves::pixel_unshuffle>,
+    .reference = move_reference<moves::pixel_unshuffle>,
     .mil = {.name = "pixel_unshuffle", .since = 6},
     .samples = {{{"fp32[2, 3, 4, 6]"}, "downscale_factor=2"}},
 };
@@ -385,7 +387,7 @@ constinit const OpDef batch_to_space{
     .attrs = {{"block_shape", AttrKind::integers, required}, {"crops", AttrKind::integers, required}},
     .infer = infer_batch_to_space,
     .gradient = batch_to_space_gradient,
-    .reference = move_reference<infer_batch_to_space, moves::batch_to_space>,
+    .reference = move_reference<moves::batch_to_space>,
     .mil = {.name = "batch_to_space"},
     .samples = {{{"fp32[12, 2, 3, 2]"}, "block_shape=[2, 3], crops=[1, 2, 0, 3]"}, {{"fp32[4, 2, 3, 2]"}, "block_shape=[2, 2], crops=[0, 0, 0, 0]"}},
 };
@@ -397,7 +399,7 @@ constinit const OpDef space_to_batch{
     .attrs = {{"block_shape", AttrKind::integers, required}, {"paddings", AttrKind::integers, required}},
     .infer = infer_space_to_batch,
     .gradient = space_to_batch_gradient,
-    .reference = move_reference<infer_space_to_batch, moves::space_to_batch>,
+    .reference = move_reference<moves::space_to_batch>,
     .mil = {.name = "space_to_batch"},
     .samples = {{{"fp32[2, 3, 3, 4]"}, "block_shape=[2, 3], paddings=[1, 0, 2, 3]"}, {{"fp32[2, 1, 4, 4]"}, "block_shape=[2, 2], paddings=[0, 0, 0, 0]"}},
 };

@@ -204,7 +204,7 @@ std::vector<Type> infer_crop(const InferCall& call) {
     need(crop.size() == 2 && crop[0] >= 0 && crop[1] >= 0, text("{} needs two numbers that are not negative", names[k]));
     Dim& side = out.shape[rank - 2 + k];
     need(!is_known(side) || (crop[0] <= side && crop[1] <= side - crop[0]), text("{} takes more than there is of {}", names[k], text_of(call.type(0))));
-    side = add_dims(side, -(crop[0] + crop[1]));
+    if (crop[0] + crop[1] > 0) side = is_known(side) ? side - crop[0] - crop[1] : unknown;
   }
   return {out};
 }
@@ -300,7 +300,7 @@ constinit const OpDef slice_by_index{
     .attrs = {{"stride", AttrKind::integers}, {"begin_mask", AttrKind::integers}, {"end_mask", AttrKind::integers}, {"squeeze_mask", AttrKind::integers}},
     .infer = infer_slice_by_index,
     .gradient = slice_by_index_gradient,
-    .reference = move_reference<infer_slice_by_index, moves::slice_by_index>,
+    .reference = move_reference<moves::slice_by_index>,
     .mil = {.name = "slice_by_index"},
     .samples = {{{"fp32[4, 5]", "int32[2] = [1, -4]", "int32[2] = [3, 5]"}},
                 {{"fp32[4, 5, 3]", "int32[3] = [3, -1, 1]", "int32[3] = [0, -5, 2]"}, "stride=[-2, -1, 1]"},
@@ -315,7 +315,7 @@ constinit const OpDef slice_by_size{
     .inputs = {"x", "begin", "size"},
     .infer = infer_slice_by_size,
     .gradient = slice_by_size_gradient,
-    .reference = move_reference<infer_slice_by_size, moves::slice_by_size>,
+    .reference = move_reference<moves::slice_by_size>,
     .mil = {.name = "slice_by_size"},
     .samples = {{{"fp32[4, 5, 3]", "int32[3] = [1, -3, 0]", "int32[3] = [2, -1, 3]"}}},
 };
@@ -327,7 +327,7 @@ constinit const OpDef slice_update{
     .attrs = {{"stride", AttrKind::integers}, {"begin_mask", AttrKind::integers}, {"end_mask", AttrKind::integers}, {"squeeze_mask", AttrKind::integers}},
     .infer = infer_slice_update,
     .gradient = slice_update_gradient,
-    .reference = move_reference<infer_slice_update, moves::slice_update>,
+    .reference = move_reference<moves::slice_update>,
     .mil = {.name = "slice_update", .since = 8},
     .samples = {{{"fp32[4, 5]", "fp32[2, 4]", "int32[2] = [1, -4]", "int32[2] = [3, 5]"}},
                 {{"fp32[4, 5, 3]", "fp32[2, 3]", "int32[3] = [2, 4, 0]", "int32[3] = [0, 0, 0]"}, "stride=[1, -3, 1], begin_mask=[0, 0, 1], end_mask=[0, 0, 1], squeeze_mask=[1, 0, 0]"}},
@@ -340,7 +340,7 @@ constinit const OpDef crop{
     .attrs = {{"crop_height", AttrKind::integers, required}, {"crop_width", AttrKind::integers, required}},
     .infer = infer_crop,
     .gradient = crop_gradient,
-    .reference = move_reference<infer_crop, moves::crop>,
+    .reference = move_reference<moves::crop>,
     .mil = {.name = "crop"},
     .samples = {{{"fp32[2, 3, 5, 4]"}, "crop_height=[1, 2], crop_width=[0, 1]"}},
 };
@@ -352,7 +352,7 @@ constinit const OpDef sliding_windows{
     .attrs = {{"axis", AttrKind::integer, required}, {"size", AttrKind::integer, required}, {"stride", AttrKind::integer, "1"}},
     .infer = infer_sliding_windows,
     .gradient = sliding_windows_gradient,
-    .reference = move_reference<infer_sliding_windows, moves::sliding_windows>,
+    .reference = move_reference<moves::sliding_windows>,
     .mil = {.name = "sliding_windows"},
     .samples = {{{"fp32[2, 7, 3]"}, "axis=1, size=3"}, {{"fp32[2, 8]"}, "axis=-1, size=4, stride=2"}},
 };

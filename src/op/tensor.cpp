@@ -89,7 +89,7 @@ constinit const OpDef fill{
     .attrs = {{"value", AttrKind::number, "0"}, {"dtype", AttrKind::word, "fp32"}},
     .infer = infer_fill,
     .gradient = no_gradient,
-    .reference = move_reference<infer_fill, moves::fill>,
+    .reference = move_reference<moves::fill>,
     .mil = {.name = "fill", .upgrade = upgrade_fill},
     .samples = {{{"int32[3] = [2, 1, 3]"}, "value=1.5"}, {{"int32[1] = [4]"}, "value=-3, dtype=int32"}, {{"int32[2] = [0, 3]"}}},
 };
@@ -101,7 +101,7 @@ constinit const OpDef fill_like{
     .attrs = {{"value", AttrKind::number, "0"}, {"dtype", AttrKind::word}},
     .infer = infer_fill_like,
     .gradient = no_gradient,
-    .reference = move_reference<infer_fill_like, moves::fill>,
+    .reference = move_reference<moves::fill>,
     .mil = {.name = "fill_like", .since = 6, .upgrade = upgrade_fill},
     .samples = {{{"fp32[2, 3]"}, "value=2"}, {{"fp32[2, 3]"}, "value=1, dtype=bool"}},
 };
