@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where indices point: the pairs of runs that gathers copy one way and scatters the other, and the order that sorts
-// use. References and kernels share this; they differ in what they do with a pair and with an index that is outside.
+// Where indices point: the pairs of runs that gathers copy one way and scatters the other, and the order that
+// sorts use. References and kernels share this; they differ in what they do with a pair and with an index
+// that is outside.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -15,14 +16,16 @@ inline std::int64_t clamped_place(std::int64_t i, std::int64_t n) {
   return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-// Runs of `inner` elements: (batch, middle, k) of the small tensor is (batch, middle, index[batch, k]) of the large.
+// Runs of `inner` elements: (batch, middle, k) of the small tensor is (batch, middle, index[batch, k]) of the
+// large.
 struct AxisRuns {
   std::int64_t batch = 1, middle = 1, length = 1, inner = 1, each = 1;
   std::int64_t count() const { return batch * middle * each; }
   std::int64_t run() const { return inner; }
 
   template <class Index, class Place, class Visit>
-  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place, const Visit& pair) const {
+  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place,
+             const Visit& pair) const {
     std::int64_t k = first % std::max<std::int64_t>(each, 1), row = first / std::max<std::int64_t>(each, 1);
     for (std::int64_t r = first; r < last; ++r) {
       pair((row * length + place(index[row / middle * each + k], length)) * inner, r * inner);
@@ -38,7 +41,8 @@ struct AlongRuns {
   std::int64_t run() const { return 1; }
 
   template <class Index, class Place, class Visit>
-  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place, const Visit& pair) const {
+  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place,
+             const Visit& pair) const {
     if (first >= last) return;
     std::int64_t i = first % inner, j = first / inner % each, row = first / inner / each;
     for (std::int64_t r = first; r < last; ++r) {
@@ -59,7 +63,8 @@ struct TupleRuns {
   std::int64_t run() const { return inner; }
 
   template <class Index, class Place, class Visit>
-  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place, const Visit& pair) const {
+  void visit(const Index& index, std::int64_t first, std::int64_t last, const Place& place,
+             const Visit& pair) const {
     for (std::int64_t r = first; r < last; ++r) {
       std::int64_t at = r / each;
       for (int d = 0; d < depth; ++d) {
@@ -72,7 +77,8 @@ struct TupleRuns {
 };
 
 // From concrete shapes of the large tensor and of the indices.
-AxisRuns axis_runs(const Shape& large, const Shape& indices, const Attrs&);  // axis, and batch_dims if there is one
+AxisRuns axis_runs(const Shape& large, const Shape& indices,
+                   const Attrs&);  // axis, and batch_dims if there is one
 AlongRuns along_runs(const Shape& large, const Shape& indices, const Attrs&);
 TupleRuns tuple_runs(const Shape& large, const Shape& indices, const Attrs&);
 

@@ -25,8 +25,8 @@ std::size_t batch_dims(const Attrs& attrs) {
 AxisRuns axis_runs(const Shape& large, const Shape& indices, const Attrs& attrs) {
   auto axis = static_cast<std::size_t>(wrap_axis(attrs.integer("axis"), large.size()));
   std::size_t batch = batch_dims(attrs);
-  return {product(large, 0, batch), product(large, batch, axis), large[axis], product(large, axis + 1, large.size()),
-          product(indices, batch, indices.size())};
+  return {product(large, 0, batch), product(large, batch, axis), large[axis],
+          product(large, axis + 1, large.size()), product(indices, batch, indices.size())};
 }
 
 AlongRuns along_runs(const Shape& large, const Shape& indices, const Attrs& attrs) {
@@ -59,7 +59,8 @@ void need_indices(const InferCall& call) {
 // Nothing can be read from, or written to, a dimension without elements.
 void need_elements(Dim length, const Type& indices) {
   bool some = is_known(indices.shape) && volume(indices.shape) > 0;
-  need(length != 0 || !some, text("indices are {}, but the dimension they index has no elements", text_of(indices)));
+  need(length != 0 || !some,
+       text("indices are {}, but the dimension they index has no elements", text_of(indices)));
 }
 
 void need_same(const Shape& wanted, const Type& given, std::string_view what) {
@@ -72,7 +73,8 @@ void need_same(const Shape& wanted, const Type& given, std::string_view what) {
 std::size_t checked_batch(const InferCall& call, std::size_t most) {
   std::int64_t batch = call.attrs.has("batch_dims") ? call.attrs.integer("batch_dims") : 0;
   const Shape &x = call.type(0).shape, &indices = call.type(1).shape;
-  need(batch >= 0 && static_cast<std::size_t>(batch) <= most, text("batch_dims is {}; it may be 0 to {}", batch, most));
+  need(batch >= 0 && static_cast<std::size_t>(batch) <= most,
+       text("batch_dims is {}; it may be 0 to {}", batch, most));
   for (std::size_t d = 0; d < static_cast<std::size_t>(batch); ++d)
     need(x[d] == indices[d] || !is_known(x[d]) || !is_known(indices[d]),
          text("{} and {} differ in a batch dimension", text_of(call.type(0)), text_of(call.type(1))));
@@ -109,21 +111,21 @@ Shape gathered_tuples(const InferCall& call) {
   std::size_t batch = checked_batch(call, std::min(indices.size() - 1, x.size()));
   Dim depth = indices.back();
   need(is_known(depth), "the number of indices of each place must be known");
-  need(batch + static_cast<std::size_t>(depth) <= x.size() && depth <= Move::most, text("{} indices are more than {} has dimensions", depth, text_of(call.type(0))));
+  need(batch + static_cast<std::size_t>(depth) <= x.size() && depth <= Move::most,
+       text("{} indices are more than {} has dimensions", depth, text_of(call.type(0))));
   for (std::size_t d = 0; d < static_cast<std::size_t>(depth); ++d) need_elements(x[batch + d], call.type(1));
   Shape out(indices.begin(), indices.end() - 1);
   out.insert(out.end(), x.begin() + static_cast<std::ptrdiff_t>(batch) + depth, x.end());
   return out;
 }
 
-template <auto shape>
-std::vector<Type> infer_gather(const InferCall& call) {
+template <auto shape> std::vector<Type> infer_gather(const InferCall& call) {
   return {{call.type(0).dtype, shape(call)}};
 }
 
-template <auto shape>
-std::vector<Type> infer_scatter(const InferCall& call) {
-  need(call.type(0).dtype == call.type(2).dtype, text("cannot put {} into {}", text_of(call.type(2)), text_of(call.type(0))));
+template <auto shape> std::vector<Type> infer_scatter(const InferCall& call) {
+  need(call.type(0).dtype == call.type(2).dtype,
+       text("cannot put {} into {}", text_of(call.type(2)), text_of(call.type(0))));
   need_same(shape(call), call.type(2), "updates");
   return {call.type(0)};
 }
@@ -131,13 +133,13 @@ std::vector<Type> infer_scatter(const InferCall& call) {
 struct ReferencePlace {
   bool validate;
   std::int64_t operator()(std::int64_t i, std::int64_t n) const {
-    if (validate && (i < -n || i >= n)) throw Error(Code::bad_input, text("index {} is outside a dimension of {}", i, n));
+    if (validate && (i < -n || i >= n))
+      throw Error(Code::bad_input, text("index {} is outside a dimension of {}", i, n));
     return clamped_place(i, n);
   }
 };
 
-template <auto make_runs>
-void reference_gather(const ReferenceCall& call) {
+template <auto make_runs> void reference_gather(const ReferenceCall& call) {
   auto runs = make_runs(call.in[0]->shape, call.in[1]->shape, call.attrs);
   const double* x = call.in[0]->data.data();
   double* out = call.out[0].data.data();
@@ -158,8 +160,7 @@ double combined(ScatterMode mode, double a, double b, bool whole) {
   }
 }
 
-template <auto make_runs>
-void reference_scatter(const ReferenceCall& call) {
+template <auto make_runs> void reference_scatter(const ReferenceCall& call) {
   auto runs = make_runs(call.in[0]->shape, call.in[1]->shape, call.attrs);
   const double* updates = call.in[2]->data.data();
   std::vector<double>& out = call.out[0].data;
@@ -167,20 +168,21 @@ void reference_scatter(const ReferenceCall& call) {
   ScatterMode mode = scatter_mode(call.attrs);
   bool whole = !is_float(call.out[0].dtype);
   Numbers index(DType::f64, call.in[1]->data.data(), call.in[1]->size());
-  runs.visit(index, 0, runs.count(), ReferencePlace{call.attrs.boolean("validate_indices")}, [&](std::int64_t at, std::int64_t from) {
-    for (std::int64_t i = 0; i < runs.run(); ++i) {
-      double& x = out[static_cast<std::size_t>(at + i)];
-      x = combined(mode, x, updates[from + i], whole);
-    }
-  });
+  runs.visit(index, 0, runs.count(), ReferencePlace{call.attrs.boolean("validate_indices")},
+             [&](std::int64_t at, std::int64_t from) {
+               for (std::int64_t i = 0; i < runs.run(); ++i) {
+                 double& x = out[static_cast<std::size_t>(at + i)];
+                 x = combined(mode, x, updates[from + i], whole);
+               }
+             });
 }
 
 Ex zeros_like(const Ex& x) { return emit(ops::fill_like, {x}, {{"value", 0.0}}); }
 
 // What was read from a place goes back to it, added up.
-template <const OpDef& scatter>
-std::vector<Ex> gather_gradient(const GradientCall& call) {
-  if (batch_dims(call.attrs) != 0) throw Error(Code::unsupported, "a gather with batch_dims is not differentiable");
+template <const OpDef& scatter> std::vector<Ex> gather_gradient(const GradientCall& call) {
+  if (batch_dims(call.attrs) != 0)
+    throw Error(Code::unsupported, "a gather with batch_dims is not differentiable");
   Attrs attrs;
   if (call.attrs.has("axis")) attrs.set("axis", call.attrs.integer("axis"));
   attrs.set("mode", std::string("add"));
@@ -191,7 +193,9 @@ std::vector<Ex> gather_gradient(const GradientCall& call) {
 template <const OpDef& scatter, const OpDef& gather>
 std::vector<Ex> scatter_gradient(const GradientCall& call) {
   ScatterMode mode = scatter_mode(call.attrs);
-  if (mode > ScatterMode::sub) throw Error(Code::unsupported, text("a scatter with mode {} is not differentiable", call.attrs.word("mode")));
+  if (mode > ScatterMode::sub)
+    throw Error(Code::unsupported,
+                text("a scatter with mode {} is not differentiable", call.attrs.word("mode")));
   Attrs axis;
   if (call.attrs.has("axis")) axis.set("axis", call.attrs.integer("axis"));
   std::array<Ex, 2> read{call.grad[0], call.in[1]};
@@ -212,13 +216,18 @@ constinit const OpDef gather{
     .name = "gather",
     .doc = "The parts of x along an axis that indices name, in their order.",
     .inputs = {"x", "indices"},
-    .attrs = {{"axis", AttrKind::integer, "0"}, {"batch_dims", AttrKind::integer, "0"}, {"validate_indices", AttrKind::boolean, "false"}},
+    .attrs = {{"axis", AttrKind::integer, "0"},
+              {"batch_dims", AttrKind::integer, "0"},
+              {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered>,
     .gradient = gather_gradient<ops::scatter>,
     .reference = reference_gather<axis_runs>,
     .mil = {.name = "gather"},
-    .samples = {{{"fp32[4, 3]", "int32[2, 2] -4..3"}}, {{"fp32[2, 5, 3]", "int32[4] 0..4"}, "axis=1"}, {{"fp32[2, 5, 3]", "int32[] 0..2"}, "axis=-1"},
-                {{"fp32[2, 5, 3]", "int32[2, 4] 0..4"}, "axis=1, batch_dims=1"}, {{"fp32[2, 3, 5]", "int32[2, 4] 0..4"}, "axis=-1, batch_dims=1, validate_indices=true"}},
+    .samples = {{{"fp32[4, 3]", "int32[2, 2] -4..3"}},
+                {{"fp32[2, 5, 3]", "int32[4] 0..4"}, "axis=1"},
+                {{"fp32[2, 5, 3]", "int32[] 0..2"}, "axis=-1"},
+                {{"fp32[2, 5, 3]", "int32[2, 4] 0..4"}, "axis=1, batch_dims=1"},
+                {{"fp32[2, 3, 5]", "int32[2, 4] 0..4"}, "axis=-1, batch_dims=1, validate_indices=true"}},
 };
 
 constinit const OpDef gather_along_axis{
@@ -230,7 +239,9 @@ constinit const OpDef gather_along_axis{
     .gradient = gather_gradient<ops::scatter_along_axis>,
     .reference = reference_gather<along_runs>,
     .mil = {.name = "gather_along_axis"},
-    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3"}}, {{"fp32[2, 5, 3]", "int32[2, 7, 3] 0..4"}, "axis=1"}, {{"fp32[2, 5]", "int32[2, 3] 0..4"}, "axis=-1, validate_indices=true"}},
+    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3"}},
+                {{"fp32[2, 5, 3]", "int32[2, 7, 3] 0..4"}, "axis=1"},
+                {{"fp32[2, 5]", "int32[2, 3] 0..4"}, "axis=-1, validate_indices=true"}},
 };
 
 constinit const OpDef gather_nd{
@@ -242,19 +253,24 @@ constinit const OpDef gather_nd{
     .gradient = gather_gradient<ops::scatter_nd>,
     .reference = reference_gather<tuple_runs>,
     .mil = {.name = "gather_nd"},
-    .samples = {{{"fp32[3, 3, 2]", "int32[4, 2] -3..2"}}, {{"fp32[3, 3]", "int32[2, 5, 2] 0..2"}}, {{"fp32[2, 4, 3]", "int32[2, 5, 1] 0..3"}, "batch_dims=1"}},
+    .samples = {{{"fp32[3, 3, 2]", "int32[4, 2] -3..2"}},
+                {{"fp32[3, 3]", "int32[2, 5, 2] 0..2"}},
+                {{"fp32[2, 4, 3]", "int32[2, 5, 1] 0..3"}, "batch_dims=1"}},
 };
 
 constinit const OpDef scatter{
     .name = "scatter",
     .doc = "data with updates put, added, … at the places along an axis that indices name.",
     .inputs = {"data", "indices", "updates"},
-    .attrs = {{"axis", AttrKind::integer, "0"}, {"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
+    .attrs = {{"axis", AttrKind::integer, "0"},
+              {"mode", AttrKind::word, "add", scatter_modes},
+              {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered>,
     .gradient = scatter_gradient<ops::scatter, ops::gather>,
     .reference = reference_scatter<axis_runs>,
     .mil = {.name = "scatter"},
-    .samples = {{{"fp32[4, 3]", "int32[3] -4..3", "fp32[3, 3]"}}, {{"fp32[2, 5, 3]", "int32[2] = [4, 1]", "fp32[2, 2, 3]"}, "axis=1, mode=update"},
+    .samples = {{{"fp32[4, 3]", "int32[3] -4..3", "fp32[3, 3]"}},
+                {{"fp32[2, 5, 3]", "int32[2] = [4, 1]", "fp32[2, 2, 3]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
 };
 
@@ -262,12 +278,15 @@ constinit const OpDef scatter_along_axis{
     .name = "scatter_along_axis",
     .doc = "data with updates put, added, … each at its own place but for the axis, where indices say which.",
     .inputs = {"data", "indices", "updates"},
-    .attrs = {{"axis", AttrKind::integer, "0"}, {"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
+    .attrs = {{"axis", AttrKind::integer, "0"},
+              {"mode", AttrKind::word, "add", scatter_modes},
+              {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered_along>,
     .gradient = scatter_gradient<ops::scatter_along_axis, ops::gather_along_axis>,
     .reference = reference_scatter<along_runs>,
     .mil = {.name = "scatter_along_axis"},
-    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3", "fp32[2, 3]"}}, {{"fp32[2, 3]", "int32[2, 2] = [2, 0, 1, 2]", "fp32[2, 2]"}, "axis=1, mode=update"},
+    .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3", "fp32[2, 3]"}},
+                {{"fp32[2, 3]", "int32[2, 2] = [2, 0, 1, 2]", "fp32[2, 2]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[2, 3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
 };
 
@@ -275,12 +294,14 @@ constinit const OpDef scatter_nd{
     .name = "scatter_nd",
     .doc = "data with updates put, added, … at the places that the rows of indices are.",
     .inputs = {"data", "indices", "updates"},
-    .attrs = {{"mode", AttrKind::word, "add", scatter_modes}, {"validate_indices", AttrKind::boolean, "false"}},
+    .attrs = {{"mode", AttrKind::word, "add", scatter_modes},
+              {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_scatter<gathered_tuples>,
     .gradient = scatter_gradient<ops::scatter_nd, ops::gather_nd>,
     .reference = reference_scatter<tuple_runs>,
     .mil = {.name = "scatter_nd"},
-    .samples = {{{"fp32[3, 4, 2]", "int32[4, 2] -3..2", "fp32[4, 2]"}}, {{"fp32[5, 2]", "int32[2, 1] = [4, 1]", "fp32[2, 2]"}, "mode=update"}},
+    .samples = {{{"fp32[3, 4, 2]", "int32[4, 2] -3..2", "fp32[4, 2]"}},
+                {{"fp32[5, 2]", "int32[2, 1] = [4, 1]", "fp32[2, 2]"}, "mode=update"}},
 };
 
 }  // namespace ops

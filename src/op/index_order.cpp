@@ -23,15 +23,16 @@ namespace {
 std::vector<Ex> no_gradient(const GradientCall& call) { return std::vector<Ex>(call.in.size()); }
 
 // Calls line(first, step) for every line along the axis: where it begins, from element to element.
-template <class Line>
-void each_line(const AxisView& v, const Line& line) {
+template <class Line> void each_line(const AxisView& v, const Line& line) {
   for (std::int64_t o = 0; o < v.outer; ++o)
     for (std::int64_t i = 0; i < v.inner; ++i) line(o * v.length * v.inner + i, v.inner);
 }
 
-std::vector<std::int32_t> sorted(const Array& x, std::int64_t first, std::int64_t step, std::int64_t n, bool ascending) {
+std::vector<std::int32_t> sorted(const Array& x, std::int64_t first, std::int64_t step, std::int64_t n,
+                                 bool ascending) {
   std::vector<double> key(static_cast<std::size_t>(n));
-  for (std::size_t j = 0; j < key.size(); ++j) key[j] = x.data[static_cast<std::size_t>(first) + j * static_cast<std::size_t>(step)];
+  for (std::size_t j = 0; j < key.size(); ++j)
+    key[j] = x.data[static_cast<std::size_t>(first) + j * static_cast<std::size_t>(step)];
   std::vector<std::int32_t> order(key.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), Before{key.data(), ascending});
@@ -45,7 +46,8 @@ std::vector<Type> infer_topk(const InferCall& call) {
   auto axis = static_cast<std::size_t>(wrap_axis(call.attrs.integer("axis"), values.rank()));
   std::int64_t k = call.attrs.integer("k");
   Dim& n = values.shape[axis];
-  need(k >= -1 && (!is_known(n) || k <= n), text("k is {}, dimension {} of {} has {}", k, axis, text_of(call.type(0)), n));
+  need(k >= -1 && (!is_known(n) || k <= n),
+       text("k is {}, dimension {} of {} has {}", k, axis, text_of(call.type(0)), n));
   if (k != -1) n = k;
   if (!call.attrs.boolean("return_indices")) return {values};
   return {values, {call.attrs.dtype("output_indices_dtype"), values.shape}};
@@ -53,7 +55,8 @@ std::vector<Type> infer_topk(const InferCall& call) {
 
 void reference_topk(const ReferenceCall& call) {
   const Array& x = *call.in[0];
-  AxisView all = axis_view(x.shape, call.attrs.integer("axis")), some = axis_view(call.out[0].shape, call.attrs.integer("axis"));
+  AxisView all = axis_view(x.shape, call.attrs.integer("axis")),
+           some = axis_view(call.out[0].shape, call.attrs.integer("axis"));
   std::int64_t row = 0;
   each_line(all, [&](std::int64_t first, std::int64_t step) {
     std::vector<std::int32_t> order = sorted(x, first, step, all.length, call.attrs.boolean("ascending"));
@@ -74,7 +77,8 @@ std::vector<Ex> topk_gradient(const GradientCall& call) {
   std::array<Ex, 1> x{call.in[0]};
   Ex indices = call.out.size() > 1 ? call.out[1] : emit_all(ops::topk, x, attrs)[1];
   Ex zero = emit(ops::fill_like, {call.in[0]}, {{"value", 0.0}});
-  return {emit(ops::scatter_along_axis, {zero, indices, call.grad[0]}, {{"axis", call.attrs.integer("axis")}, {"mode", std::string("add")}})};
+  return {emit(ops::scatter_along_axis, {zero, indices, call.grad[0]},
+               {{"axis", call.attrs.integer("axis")}, {"mode", std::string("add")}})};
 }
 
 std::vector<Type> infer_argsort(const InferCall& call) {
@@ -151,7 +155,8 @@ std::vector<Type> infer_one_hot(const InferCall& call) {
   std::int64_t axis = wrap_axis(call.attrs.integer("axis"), out.rank() + 1);
   Dim length = unknown;
   if (auto size = integer_values(call, 1)) {
-    need(size->size() == 1 && size->front() >= 0, "one_hot_vector_size must be one number that is not negative");
+    need(size->size() == 1 && size->front() >= 0,
+         "one_hot_vector_size must be one number that is not negative");
     length = size->front();
   }
   out.shape.insert(out.shape.begin() + axis, length);
@@ -165,7 +170,8 @@ void reference_one_hot(const ReferenceCall& call) {
   std::int64_t row = 0;
   each_line(v, [&](std::int64_t first, std::int64_t step) {
     double hot = call.in[0]->data[static_cast<std::size_t>(row++)];
-    for (std::int64_t j = 0; j < v.length; ++j) call.out[0].data[static_cast<std::size_t>(first + j * step)] = static_cast<double>(j) == hot ? on : off;
+    for (std::int64_t j = 0; j < v.length; ++j)
+      call.out[0].data[static_cast<std::size_t>(first + j * step)] = static_cast<double>(j) == hot ? on : off;
   });
 }
 
@@ -190,7 +196,8 @@ void reference_non_zero(const ReferenceCall& call) {
   for (std::int64_t i = 0; i < x.size(); ++i) {
     if (x.data[static_cast<std::size_t>(i)] == 0) continue;
     ++found;
-    for (std::size_t d = 0; d < stride.size(); ++d) out.push_back(static_cast<double>(i / stride[d] % x.shape[d]));
+    for (std::size_t d = 0; d < stride.size(); ++d)
+      out.push_back(static_cast<double>(i / stride[d] % x.shape[d]));
   }
   call.out[0].shape = {found, static_cast<Dim>(x.shape.size())};
 }
@@ -201,21 +208,32 @@ namespace ops {
 
 constinit const OpDef topk{
     .name = "topk",
-    .doc = "The k largest elements along an axis, largest first, and their places; ascending: the smallest. k = -1: all.",
+    .doc =
+        "The k largest elements along an axis, largest first, and their places; ascending: the smallest. k = "
+        "-1: all.",
     .inputs = {"x"},
-    .attrs = {{"k", AttrKind::integer, "1"}, {"axis", AttrKind::integer, "-1"}, {"ascending", AttrKind::boolean, "false"}, {"sort", AttrKind::boolean, "true"},
-              {"return_indices", AttrKind::boolean, "true"}, {"output_indices_dtype", AttrKind::word, "int32", "int32 uint16"}},
+    .attrs = {{"k", AttrKind::integer, "1"},
+              {"axis", AttrKind::integer, "-1"},
+              {"ascending", AttrKind::boolean, "false"},
+              {"sort", AttrKind::boolean, "true"},
+              {"return_indices", AttrKind::boolean, "true"},
+              {"output_indices_dtype", AttrKind::word, "int32", "int32 uint16"}},
     .outputs = {"values", "indices"},
     .infer = infer_topk,
     .gradient = topk_gradient,
     .reference = reference_topk,
     .mil = {.name = "topk"},
-    .samples = {{{"fp32[3, 7]"}, "k=3"}, {{"fp32[2, 6, 3]"}, "k=2, axis=1, ascending=true"}, {{"fp32[5]"}, "k=-1, output_indices_dtype=uint16"}, {{"fp32[2, 4]"}, "k=2, return_indices=false"}},
+    .samples = {{{"fp32[3, 7]"}, "k=3"},
+                {{"fp32[2, 6, 3]"}, "k=2, axis=1, ascending=true"},
+                {{"fp32[5]"}, "k=-1, output_indices_dtype=uint16"},
+                {{"fp32[2, 4]"}, "k=2, return_indices=false"}},
 };
 
 constinit const OpDef argsort{
     .name = "argsort",
-    .doc = "The places of the elements along an axis in order, largest first unless ascending; equal ones keep theirs.",
+    .doc =
+        "The places of the elements along an axis in order, largest first unless ascending; equal ones keep "
+        "theirs.",
     .inputs = {"x"},
     .attrs = {{"axis", AttrKind::integer, "-1"}, {"ascending", AttrKind::boolean, "false"}},
     .infer = infer_argsort,
@@ -229,37 +247,51 @@ constinit const OpDef cumsum{
     .name = "cumsum",
     .doc = "Running sums along an axis, with or without the element itself, from either end.",
     .inputs = {"x"},
-    .attrs = {{"axis", AttrKind::integer, "0"}, {"exclusive", AttrKind::boolean, "false"}, {"reverse", AttrKind::boolean, "false"}},
+    .attrs = {{"axis", AttrKind::integer, "0"},
+              {"exclusive", AttrKind::boolean, "false"},
+              {"reverse", AttrKind::boolean, "false"}},
     .infer = infer_cumsum,
     .gradient = cumsum_gradient,
     .reference = reference_cumsum,
     .mil = {.name = "cumsum"},
     .near_zero = 1e-6,
-    .samples = {{{"fp32[5, 3]"}}, {{"fp32[2, 6]"}, "axis=-1, exclusive=true"}, {{"fp32[2, 6]"}, "axis=1, reverse=true"}, {{"fp32[2, 6]"}, "axis=1, exclusive=true, reverse=true"}},
+    .samples = {{{"fp32[5, 3]"}},
+                {{"fp32[2, 6]"}, "axis=-1, exclusive=true"},
+                {{"fp32[2, 6]"}, "axis=1, reverse=true"},
+                {{"fp32[2, 6]"}, "axis=1, exclusive=true, reverse=true"}},
 };
 
 constinit const OpDef band_part{
     .name = "band_part",
-    .doc = "The matrices of the last two dimensions, zero outside a band around the diagonal; -1 keeps a whole side.",
+    .doc =
+        "The matrices of the last two dimensions, zero outside a band around the diagonal; -1 keeps a whole "
+        "side.",
     .inputs = {"x"},
     .attrs = {{"lower", AttrKind::integer, "-1"}, {"upper", AttrKind::integer, "-1"}},
     .infer = infer_band_part,
     .gradient = band_part_gradient,
     .reference = reference_band_part,
     .mil = {.name = "band_part"},
-    .samples = {{{"fp32[2, 4, 5]"}, "lower=1, upper=0"}, {{"fp32[5, 4]"}, "lower=-1, upper=1"}, {{"fp32[4, 4]"}}},
+    .samples = {{{"fp32[2, 4, 5]"}, "lower=1, upper=0"},
+                {{"fp32[5, 4]"}, "lower=-1, upper=1"},
+                {{"fp32[4, 4]"}}},
 };
 
 constinit const OpDef one_hot{
     .name = "one_hot",
     .doc = "For each index a vector of off_value with on_value at that place; an index outside gives none.",
     .inputs = {"indices", "one_hot_vector_size"},
-    .attrs = {{"axis", AttrKind::integer, "-1"}, {"on_value", AttrKind::number, "1"}, {"off_value", AttrKind::number, "0"}, {"dtype", AttrKind::word, "int32"}},
+    .attrs = {{"axis", AttrKind::integer, "-1"},
+              {"on_value", AttrKind::number, "1"},
+              {"off_value", AttrKind::number, "0"},
+              {"dtype", AttrKind::word, "int32"}},
     .infer = infer_one_hot,
     .gradient = no_gradient,
     .reference = reference_one_hot,
     .mil = {.name = "one_hot", .upgrade = upgrade_one_hot},
-    .samples = {{{"int32[2, 3] -1..5", "int32[] = 4"}}, {{"int32[2, 3] 0..3", "int32[] = 4"}, "axis=0, on_value=2.5, off_value=-1, dtype=fp32"}, {{"int32[] 0..3", "int32[] = 4"}, "dtype=bool"}},
+    .samples = {{{"int32[2, 3] -1..5", "int32[] = 4"}},
+                {{"int32[2, 3] 0..3", "int32[] = 4"}, "axis=0, on_value=2.5, off_value=-1, dtype=fp32"},
+                {{"int32[] 0..3", "int32[] = 4"}, "dtype=bool"}},
 };
 
 constinit const OpDef non_zero{

@@ -34,7 +34,8 @@ std::int64_t Numbers::operator[](std::int64_t i) const {
 
 std::array<std::int64_t, Move::most> strides_of(std::span<const Dim> shape) {
   std::array<std::int64_t, Move::most> strides{};
-  if (shape.size() > strides.size()) throw Error(Code::unsupported, "moves elements of a tensor of more than 16 dimensions");
+  if (shape.size() > strides.size())
+    throw Error(Code::unsupported, "moves elements of a tensor of more than 16 dimensions");
   std::int64_t step = 1;
   for (std::size_t d = shape.size(); d-- > 0; step *= shape[d]) strides[d] = step;
   return strides;
@@ -65,11 +66,11 @@ void walk(const Move& m, const double* from, double* to, int axis) {
 }  // namespace
 
 void reference_moves(ListMoves* list, const ReferenceCall& call) {
-  
   std::vector<Type> in = types_of(call), out;
   for (const Array& a : call.out) out.emplace_back(a.dtype, a.shape);
   std::vector<Numbers> numbers;
-  for (const Array* a : call.in) numbers.push_back(a ? Numbers(DType::f64, a->data.data(), a->size()) : Numbers());
+  for (const Array* a : call.in)
+    numbers.push_back(a ? Numbers(DType::f64, a->data.data(), a->size()) : Numbers());
   const double fill = fill_value(call.attrs);
   auto take = [&](const Move& m) {
     for (int a = 0; a < m.rank; ++a)

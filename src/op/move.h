@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Data movement as data: an operation that only moves elements lists strided copies. The reference runs the list
-// one element at a time, the kernels (op/move_kernel.cpp) as fast as the machine copies.
+// Data movement as data: an operation that only moves elements lists strided copies. The reference runs the
+// list one element at a time, the kernels (op/move_kernel.cpp) as fast as the machine copies.
 #pragma once
 #include <array>
 
@@ -14,9 +14,9 @@ struct Axis {  // strides in elements; 0 repeats, below 0 runs backwards
 
 struct Move {
   static constexpr int most = 16;
-  int input = 0;                   // below 0: every element is the fill value
+  int input = 0;  // below 0: every element is the fill value
   int output = 0;
-  std::int64_t from = 0, to = 0;   // where it begins, in elements
+  std::int64_t from = 0, to = 0;  // where it begins, in elements
   int rank = 0;
   std::array<Axis, most> axes = {};
   void add(std::int64_t count, std::int64_t from_stride, std::int64_t to_stride);
@@ -49,7 +49,8 @@ class MoveSink {  // what takes the moves, one by one
  public:
   template <class Take>
   MoveSink(const Take& take)
-      : context_(&take), call_([](const void* take_it, const Move& m) { (*static_cast<const Take*>(take_it))(m); }) {}
+      : context_(&take),
+        call_([](const void* take_it, const Move& m) { (*static_cast<const Take*>(take_it))(m); }) {}
   void operator()(const Move& m) const { call_(context_, m); }
 
  private:
@@ -57,8 +58,8 @@ class MoveSink {  // what takes the moves, one by one
   void (*call_)(const void*, const Move&);
 };
 
-// Every element of every output is written by exactly the last move that names it. Allocates nothing, and stays
-// inside inputs and outputs whatever the numbers are.
+// Every element of every output is written by exactly the last move that names it. Allocates nothing, and
+// stays inside inputs and outputs whatever the numbers are.
 using ListMoves = void(const MoveCall&, const MoveSink&);
 
 namespace moves {
@@ -77,10 +78,7 @@ std::array<std::int64_t, Move::most> strides_of(std::span<const Dim>);
 double fill_value(const Attrs&);
 
 void reference_moves(ListMoves*, const ReferenceCall&);
-template <ListMoves* list>
-void move_reference(const ReferenceCall& call) {
-  reference_moves(list, call);
-}
+template <ListMoves* list> void move_reference(const ReferenceCall& call) { reference_moves(list, call); }
 
 // ---- for kernels
 

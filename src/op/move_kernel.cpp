@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPU kernels of the operations that only move elements: their moves are listed when the plan is made, or at each run
-// where an input decides them, and each is split among threads along one axis. memcpy does the work, so there is one
-// build for all instruction sets.
+// CPU kernels of the operations that only move elements: their moves are listed when the plan is made, or at
+// each run where an input decides them, and each is split among threads along one axis. memcpy does the work,
+// so there is one build for all instruction sets.
 #include <algorithm>
 #include <cstring>
 
@@ -18,8 +18,12 @@ constexpr std::size_t most_rank = Move::most / 2;
 class MoveKernel : public Kernel {
  public:
   MoveKernel(const KernelRequest& request, ListMoves* list, unsigned deciding)
-      : list_(list), deciding_(deciding), in_(request.in.begin(), request.in.end()),
-        out_(request.out.begin(), request.out.end()), attrs_(request.attrs), element_(bytes_of(out_[0].dtype, 1)) {
+      : list_(list),
+        deciding_(deciding),
+        in_(request.in.begin(), request.in.end()),
+        out_(request.out.begin(), request.out.end()),
+        attrs_(request.attrs),
+        element_(bytes_of(out_[0].dtype, 1)) {
     if (double value = fill_value(attrs_); value != 0) {
       Tensor fill = scalar(value, out_[0].dtype);
       std::memcpy(fill_.data(), fill.data(), element_);
@@ -87,9 +91,11 @@ class MoveKernel : public Kernel {
 };
 
 bool movable(const KernelRequest& request) {
-  if (!request.post.empty() || is_packed(request.out[0].dtype) || request.out[0].dtype == DType::string) return false;
+  if (!request.post.empty() || is_packed(request.out[0].dtype) || request.out[0].dtype == DType::string)
+    return false;
   auto fits = [](const Type& t) { return t.is_concrete() && t.rank() <= most_rank; };
-  return std::all_of(request.in.begin(), request.in.end(), fits) && std::all_of(request.out.begin(), request.out.end(), fits);
+  return std::all_of(request.in.begin(), request.in.end(), fits) &&
+         std::all_of(request.out.begin(), request.out.end(), fits);
 }
 
 template <ListMoves* list, unsigned deciding = 0, int in_place = -1>
@@ -109,7 +115,9 @@ std::unique_ptr<Kernel> make_pad(const KernelRequest& request) {
 class ShapeKernel : public Kernel {
  public:
   explicit ShapeKernel(const Shape& shape) : shape_(shape.begin(), shape.end()) {}
-  void run(const KernelCall& call) const noexcept override { std::copy(shape_.begin(), shape_.end(), call.output<std::int32_t>(0)); }
+  void run(const KernelCall& call) const noexcept override {
+    std::copy(shape_.begin(), shape_.end(), call.output<std::int32_t>(0));
+  }
 
  private:
   std::vector<std::int32_t> shape_;

@@ -12,20 +12,17 @@ struct Wide {  // 16 bytes that move together
 };
 
 // Elements need not be aligned: a view of a mapped file may begin anywhere.
-template <class T>
-T load(const std::byte* p, std::int64_t i) {
+template <class T> T load(const std::byte* p, std::int64_t i) {
   T x;
   std::memcpy(&x, p + i * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
   return x;
 }
 
-template <class T>
-void store(std::byte* p, std::int64_t i, T x) {
+template <class T> void store(std::byte* p, std::int64_t i, T x) {
   std::memcpy(p + i * static_cast<std::int64_t>(sizeof(T)), &x, sizeof(T));
 }
 
-template <class T>
-void line(const std::byte* from, std::byte* to, const Axis& a) {
+template <class T> void line(const std::byte* from, std::byte* to, const Axis& a) {
   if (a.to == 1 && a.from == 1) {
     std::memcpy(to, from, static_cast<std::size_t>(a.count) * sizeof(T));
   } else if (a.to == 1 && a.from == 0) {
@@ -42,7 +39,8 @@ void line(const std::byte* from, std::byte* to, const Axis& a) {
 template <class T, int n>
 void tile(const std::byte* from, std::byte* to, std::int64_t from_stride, std::int64_t to_stride) {
   T block[n][n];
-  for (int j = 0; j < n; ++j) std::memcpy(block[j], from + j * from_stride * static_cast<std::int64_t>(sizeof(T)), sizeof(block[j]));
+  for (int j = 0; j < n; ++j)
+    std::memcpy(block[j], from + j * from_stride * static_cast<std::int64_t>(sizeof(T)), sizeof(block[j]));
   for (int i = 0; i < n; ++i) {
     T row[n];
     for (int j = 0; j < n; ++j) row[j] = block[j][i];
@@ -51,8 +49,7 @@ void tile(const std::byte* from, std::byte* to, std::int64_t from_stride, std::i
 }
 
 // a is dense in the source, b in the destination.
-template <class T>
-void transpose(const std::byte* from, std::byte* to, const Axis& a, const Axis& b) {
+template <class T> void transpose(const std::byte* from, std::byte* to, const Axis& a, const Axis& b) {
   constexpr int n = sizeof(T) == 1 ? 16 : sizeof(T) >= 8 ? 4 : 8;
   constexpr auto element = static_cast<std::int64_t>(sizeof(T));
   std::int64_t whole_a = a.count - a.count % n, whole_b = b.count - b.count % n;
@@ -64,8 +61,7 @@ void transpose(const std::byte* from, std::byte* to, const Axis& a, const Axis& 
       store(to, i * a.to + j, load<T>(from, i + j * b.from));
 }
 
-template <class T>
-void run(const std::byte* from, std::byte* to, const Axis* axes, int rank) {
+template <class T> void run(const std::byte* from, std::byte* to, const Axis* axes, int rank) {
   if (rank == 0) return store(to, 0, load<T>(from, 0));
   if (rank == 1) return line<T>(from, to, axes[0]);
   if (rank == 2 && axes[0].from == 1 && axes[1].to == 1) return transpose<T>(from, to, axes[0], axes[1]);
@@ -80,7 +76,8 @@ bool double_element(Move& m) {
   Axis& last = m.axes[static_cast<std::size_t>(m.rank - 1)];
   if (last.from != 1 || last.to != 1 || last.count % 2 || last.count > 16 || m.rank == 1) return false;
   for (int i = 0; i < m.rank - 1; ++i)
-    if (m.axes[static_cast<std::size_t>(i)].from % 2 || m.axes[static_cast<std::size_t>(i)].to % 2) return false;
+    if (m.axes[static_cast<std::size_t>(i)].from % 2 || m.axes[static_cast<std::size_t>(i)].to % 2)
+      return false;
   for (int i = 0; i < m.rank - 1; ++i) {
     m.axes[static_cast<std::size_t>(i)].from /= 2;
     m.axes[static_cast<std::size_t>(i)].to /= 2;

@@ -13,14 +13,10 @@ namespace {
 constexpr std::int64_t bytes_a_thread = 1 << 15;
 
 double real(Half x) { return to_float(x); }
-template <class T>
-double real(T x) {
-  return static_cast<double>(x);
-}
+template <class T> double real(T x) { return static_cast<double>(x); }
 
 // make(T{}) for the C++ type of the element type, null where it is none of these.
-template <class Make>
-std::unique_ptr<Kernel> for_type(DType d, const Make& make) {
+template <class Make> std::unique_ptr<Kernel> for_type(DType d, const Make& make) {
   switch (d) {
     case DType::f16: return make(Half{});
     case DType::f32: return make(float{});
@@ -42,27 +38,30 @@ bool plain(const KernelRequest& request) {
 
 // ---- topk, argsort
 
-template <class T>
-class OrderKernel : public Kernel {
+template <class T> class OrderKernel : public Kernel {
  public:
   OrderKernel(const KernelRequest& request, bool values)
       : all_(axis_view(request.in[0].shape, request.attrs.integer("axis"))),
         kept_(axis_view(request.out[0].shape, request.attrs.integer("axis")).length),
-        ascending_(request.attrs.boolean("ascending")), values_(values),
+        ascending_(request.attrs.boolean("ascending")),
+        values_(values),
         indices_(values ? (request.out.size() > 1 ? 1 : -1) : 0) {
     if (indices_ >= 0) index_bytes_ = bytes_of(request.out[static_cast<std::size_t>(indices_)].dtype, 1);
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
-    slot_bytes_ = (static_cast<std::size_t>(all_.length) * (sizeof(double) + sizeof(std::int32_t)) + 63) / 64 * 64;
+    slot_bytes_ =
+        (static_cast<std::size_t>(all_.length) * (sizeof(double) + sizeof(std::int32_t)) + 63) / 64 * 64;
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
   }
 
   void run(const KernelCall& call) const noexcept override {
     std::int64_t lines = all_.outer * all_.inner;
-    std::int64_t parts = std::clamp<std::int64_t>(lines * all_.length / 2048, 1, std::min<std::int64_t>(slots_, std::max<std::int64_t>(lines, 1)));
+    std::int64_t parts = std::clamp<std::int64_t>(
+        lines * all_.length / 2048, 1, std::min<std::int64_t>(slots_, std::max<std::int64_t>(lines, 1)));
     call.pool.each(parts, [&](std::int64_t part) {
       auto* key = reinterpret_cast<double*>(call.scratch + static_cast<std::size_t>(part) * slot_bytes_);
       auto* order = reinterpret_cast<std::int32_t*>(key + all_.length);
-      for (std::int64_t line = lines * part / parts; line < lines * (part + 1) / parts; ++line) one(call, line, key, order);
+      for (std::int64_t line = lines * part / parts; line < lines * (part + 1) / parts; ++line)
+        one(call, line, key, order);
     });
   }
 
@@ -93,26 +92,30 @@ class OrderKernel : public Kernel {
   int slots_ = 1;
 };
 
-template <bool values>
-std::unique_ptr<Kernel> make_order(const KernelRequest& request) {
+template <bool values> std::unique_ptr<Kernel> make_order(const KernelRequest& request) {
   if (!plain(request) || volume(request.in[0].shape) >= std::int64_t{1} << 31) return nullptr;
-  return for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> { return std::make_unique<OrderKernel<T>>(request, values); });
+  return for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
+    return std::make_unique<OrderKernel<T>>(request, values);
+  });
 }
 
 // ---- cumsum
 
-template <class T>
-class SumKernel : public Kernel {
+template <class T> class SumKernel : public Kernel {
  public:
   explicit SumKernel(const KernelRequest& request)
-      : v_(axis_view(request.in[0].shape, request.attrs.integer("axis"))), exclusive_(request.attrs.boolean("exclusive")),
+      : v_(axis_view(request.in[0].shape, request.attrs.integer("axis"))),
+        exclusive_(request.attrs.boolean("exclusive")),
         reverse_(request.attrs.boolean("reverse")) {}
 
   void run(const KernelCall& call) const noexcept override {
-    std::int64_t blocks = (v_.inner + width - 1) / width, line = v_.length * std::min<std::int64_t>(v_.inner, width);
-    call.pool.ranges(v_.outer * blocks, bytes_a_thread / std::max<std::int64_t>(1, line) + 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t b = first; b < last; ++b) block(call, b / blocks, b % blocks * width);
-    });
+    std::int64_t blocks = (v_.inner + width - 1) / width,
+                 line = v_.length * std::min<std::int64_t>(v_.inner, width);
+    call.pool.ranges(v_.outer * blocks, bytes_a_thread / std::max<std::int64_t>(1, line) + 1,
+                     [&](std::int64_t first, std::int64_t last) {
+                       for (std::int64_t b = first; b < last; ++b)
+                         block(call, b / blocks, b % blocks * width);
+                     });
   }
 
  private:
@@ -149,7 +152,9 @@ class SumKernel : public Kernel {
 
 std::unique_ptr<Kernel> make_cumsum(const KernelRequest& request) {
   if (!plain(request)) return nullptr;
-  auto kernel = for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> { return std::make_unique<SumKernel<T>>(request); });
+  auto kernel = for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
+    return std::make_unique<SumKernel<T>>(request);
+  });
   if (kernel) kernel->in_place = 0;
   return kernel;
 }
@@ -159,25 +164,31 @@ std::unique_ptr<Kernel> make_cumsum(const KernelRequest& request) {
 class BandKernel : public Kernel {
  public:
   explicit BandKernel(const KernelRequest& request)
-      : rows_(request.in[0].shape[request.in[0].rank() - 2]), columns_(request.in[0].shape.back()),
-        all_rows_(columns_ > 0 ? volume(request.in[0].shape) / columns_ : 0), lower_(request.attrs.integer("lower")),
-        upper_(request.attrs.integer("upper")), element_(static_cast<std::int64_t>(bytes_of(request.in[0].dtype, 1))) {}
+      : rows_(request.in[0].shape[request.in[0].rank() - 2]),
+        columns_(request.in[0].shape.back()),
+        all_rows_(columns_ > 0 ? volume(request.in[0].shape) / columns_ : 0),
+        lower_(request.attrs.integer("lower")),
+        upper_(request.attrs.integer("upper")),
+        element_(static_cast<std::int64_t>(bytes_of(request.in[0].dtype, 1))) {}
 
   void run(const KernelCall& call) const noexcept override {
-    call.pool.ranges(all_rows_, bytes_a_thread / std::max<std::int64_t>(1, columns_ * element_) + 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t r = first; r < last; ++r) row(call, r);
-    });
+    call.pool.ranges(all_rows_, bytes_a_thread / std::max<std::int64_t>(1, columns_ * element_) + 1,
+                     [&](std::int64_t first, std::int64_t last) {
+                       for (std::int64_t r = first; r < last; ++r) row(call, r);
+                     });
   }
 
  private:
   void row(const KernelCall& call, std::int64_t r) const {
     std::int64_t m = r % rows_;
     std::int64_t low = lower_ < 0 ? 0 : std::clamp<std::int64_t>(m - std::min(lower_, m), 0, columns_);
-    std::int64_t high = upper_ < 0 || upper_ >= columns_ ? columns_ : std::clamp<std::int64_t>(m + upper_ + 1, 0, columns_);
+    std::int64_t high =
+        upper_ < 0 || upper_ >= columns_ ? columns_ : std::clamp<std::int64_t>(m + upper_ + 1, 0, columns_);
     high = std::max(low, high);
     std::byte* to = call.out[0] + r * columns_ * element_;
     std::memset(to, 0, static_cast<std::size_t>(low * element_));
-    std::memcpy(to + low * element_, call.in[0] + (r * columns_ + low) * element_, static_cast<std::size_t>((high - low) * element_));
+    std::memcpy(to + low * element_, call.in[0] + (r * columns_ + low) * element_,
+                static_cast<std::size_t>((high - low) * element_));
     std::memset(to + high * element_, 0, static_cast<std::size_t>((columns_ - high) * element_));
   }
 
@@ -192,13 +203,13 @@ std::unique_ptr<Kernel> make_band_part(const KernelRequest& request) {
 
 // ---- one_hot
 
-template <class T>
-class OneHotKernel : public Kernel {
+template <class T> class OneHotKernel : public Kernel {
  public:
   explicit OneHotKernel(const KernelRequest& request)
       : v_(axis_view(request.out[0].shape, request.attrs.integer("axis"))), index_(request.in[0].dtype) {
     DType d = request.out[0].dtype;
-    Tensor on = scalar(request.attrs.number("on_value"), d), off = scalar(request.attrs.number("off_value"), d);
+    Tensor on = scalar(request.attrs.number("on_value"), d),
+           off = scalar(request.attrs.number("off_value"), d);
     std::memcpy(&on_, on.data(), sizeof(T));
     std::memcpy(&off_, off.data(), sizeof(T));
   }
@@ -206,13 +217,15 @@ class OneHotKernel : public Kernel {
     Numbers index(index_, call.in[0], v_.outer * v_.inner);
     T* out = call.output<T>(0);
     std::int64_t block = v_.length * v_.inner;
-    call.pool.ranges(v_.outer, bytes_a_thread / std::max<std::int64_t>(1, block) + 1, [&](std::int64_t first, std::int64_t last) {
-      std::fill(out + first * block, out + last * block, off_);
-      for (std::int64_t line = first * v_.inner; line < last * v_.inner; ++line) {
-        std::int64_t hot = index[line];
-        if (hot >= 0 && hot < v_.length) out[(line / v_.inner * v_.length + hot) * v_.inner + line % v_.inner] = on_;
-      }
-    });
+    call.pool.ranges(v_.outer, bytes_a_thread / std::max<std::int64_t>(1, block) + 1,
+                     [&](std::int64_t first, std::int64_t last) {
+                       std::fill(out + first * block, out + last * block, off_);
+                       for (std::int64_t line = first * v_.inner; line < last * v_.inner; ++line) {
+                         std::int64_t hot = index[line];
+                         if (hot >= 0 && hot < v_.length)
+                           out[(line / v_.inner * v_.length + hot) * v_.inner + line % v_.inner] = on_;
+                       }
+                     });
   }
 
  private:
@@ -233,8 +246,7 @@ std::unique_ptr<Kernel> make_one_hot(const KernelRequest& request) {
 
 // ---- range_1d
 
-template <class T>
-class RangeKernel : public Kernel {
+template <class T> class RangeKernel : public Kernel {
  public:
   explicit RangeKernel(const KernelRequest& request) : count_(request.out[0].shape[0]) {}
   void run(const KernelCall& call) const noexcept override {
@@ -261,9 +273,9 @@ std::unique_ptr<Kernel> make_range(const KernelRequest& request) {
 }
 
 constexpr KernelRow rows[] = {
-    {&ops::topk, "topk", make_order<true>},           {&ops::argsort, "sort", make_order<false>},
-    {&ops::cumsum, "cumsum", make_cumsum},            {&ops::band_part, "band_part", make_band_part},
-    {&ops::one_hot, "one_hot", make_one_hot},         {&ops::range_1d, "range", make_range},
+    {&ops::topk, "topk", make_order<true>},   {&ops::argsort, "sort", make_order<false>},
+    {&ops::cumsum, "cumsum", make_cumsum},    {&ops::band_part, "band_part", make_band_part},
+    {&ops::one_hot, "one_hot", make_one_hot}, {&ops::range_1d, "range", make_range},
 };
 
 }  // namespace

@@ -22,9 +22,9 @@ namespace {
 // Where a reshape's dimensions come from: a number, a dimension of x, or whatever is left.
 struct Target {
   Shape shape = {};
-  Shape left = {};              // dimensions of x that were not copied
+  Shape left = {};  // dimensions of x that were not copied
   std::optional<std::size_t> rest = {};
-  std::int64_t numbers = 1;     // product of the dimensions given as numbers
+  std::int64_t numbers = 1;  // product of the dimensions given as numbers
 };
 
 Target read_target(const Shape& x, std::span<const std::int64_t> wanted) {
@@ -57,7 +57,8 @@ Shape reshaped(const Shape& x, std::span<const std::int64_t> wanted) {
   }
   bool fits = opens > 0 || (t.rest ? known % t.numbers == 0 : known == t.numbers);
   need(fits, text("{} cannot take the shape [{}]", text_of(x), join(wanted, ", ")));
-  if (t.rest) t.shape[*t.rest] = opens == 0 ? known / t.numbers : opens == 1 && known == t.numbers ? open : unknown;
+  if (t.rest)
+    t.shape[*t.rest] = opens == 0 ? known / t.numbers : opens == 1 && known == t.numbers ? open : unknown;
   return t.shape;
 }
 
@@ -73,7 +74,8 @@ std::vector<Type> infer_reshape(const InferCall& call) {
 std::vector<Ex> reshape_back(const GradientCall& call) {
   std::vector<Ex> gradients(call.in.size());
   gradients[0] = emit(ops::reshape_like, {call.grad[0], call.in[0]},
-                      {{"begins", std::vector<std::int64_t>{0}}, {"ends", std::vector<std::int64_t>{0}},
+                      {{"begins", std::vector<std::int64_t>{0}},
+                       {"ends", std::vector<std::int64_t>{0}},
                        {"end_masks", std::vector<std::int64_t>{1}}});
   return gradients;
 }
@@ -87,7 +89,8 @@ void upgrade_reshape(MilNode& node) {
   const Shape& x = node.type_of("x").shape;
   bool any = std::find(wanted.begin(), wanted.end(), 0) != wanted.end();
   if (!any) return;
-  need(wanted.size() == x.size(), text("the shape {} has a 0, so its length must be the rank of {}", text_of(wanted), text_of(x)));
+  need(wanted.size() == x.size(),
+       text("the shape {} has a 0, so its length must be the rank of {}", text_of(wanted), text_of(x)));
   for (std::size_t d = 0; d < x.size(); ++d)
     if (wanted[d] == 0 && is_known(x[d]) && x[d] > 0) wanted[d] = x[d];
   node.set_input("shape", integers(node.place, wanted));
@@ -97,17 +100,20 @@ std::vector<Type> infer_reshape_like(const InferCall& call) {
   const auto &begins = call.attrs.integers("begins"), &ends = call.attrs.integers("ends");
   std::size_t refs = call.types.size() - 1;
   std::vector<std::int64_t> masks = call.attrs.integers_or("end_masks", refs, 0);
-  need(begins.size() == refs && ends.size() == refs, text("takes a begin and an end for each of its {} reference tensors", refs));
+  need(begins.size() == refs && ends.size() == refs,
+       text("takes a begin and an end for each of its {} reference tensors", refs));
   Type out(call.type(0).dtype, {});
   for (std::size_t r = 0; r < refs; ++r) {
     const Shape& shape = call.type(r + 1).shape;
     auto rank = static_cast<std::int64_t>(shape.size());
     auto place = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + rank : at, 0, rank); };
     std::int64_t end = masks[r] ? rank : place(ends[r]);
-    for (std::int64_t d = place(begins[r]); d < end; ++d) out.shape.push_back(shape[static_cast<std::size_t>(d)]);
+    for (std::int64_t d = place(begins[r]); d < end; ++d)
+      out.shape.push_back(shape[static_cast<std::size_t>(d)]);
   }
   if (call.type(0).is_concrete() && out.is_concrete())
-    need(volume(call.type(0).shape) == volume(out.shape), text("{} cannot take the shape {}", text_of(call.type(0)), text_of(out.shape)));
+    need(volume(call.type(0).shape) == volume(out.shape),
+         text("{} cannot take the shape {}", text_of(call.type(0)), text_of(out.shape)));
   return {out};
 }
 
@@ -151,7 +157,8 @@ std::vector<Type> infer_squeeze(const InferCall& call) {
   const Type& x = call.type(0);
   bool all = !call.attrs.has("axes");
   if (all && !is_known(x.shape)) return {unranked(x.dtype)};
-  std::vector<bool> named = all ? std::vector<bool>(x.rank(), true) : chosen(call.attrs.integers("axes"), x.rank());
+  std::vector<bool> named =
+      all ? std::vector<bool>(x.rank(), true) : chosen(call.attrs.integers("axes"), x.rank());
   Type out(x.dtype, {});
   for (std::size_t d = 0; d < x.rank(); ++d)
     if (!named[d] || (is_known(x.shape[d]) && x.shape[d] != 1)) out.shape.push_back(x.shape[d]);
@@ -193,27 +200,34 @@ namespace ops {
 
 constinit const OpDef reshape{
     .name = "reshape",
-    .doc = "The elements of x in another shape; -1 stands for what is left, 0 for x's dimension counted from the right.",
+    .doc =
+        "The elements of x in another shape; -1 stands for what is left, 0 for x's dimension counted from "
+        "the right.",
     .inputs = {"x", "shape"},
     .infer = infer_reshape,
     .gradient = reshape_back,
     .reference = move_reference<moves::whole>,
     .traits = Traits::view,
     .mil = {.name = "reshape", .upgrade = upgrade_reshape},
-    .samples = {{{"fp32[2, 3, 4]", "int32[2] = [4, 6]"}}, {{"fp32[2, 3, 4]", "int32[3] = [-1, 0, 2]"}}, {{"fp32[6]", "int32[3] = [0, 2, -1]"}}},
+    .samples = {{{"fp32[2, 3, 4]", "int32[2] = [4, 6]"}},
+                {{"fp32[2, 3, 4]", "int32[3] = [-1, 0, 2]"}},
+                {{"fp32[6]", "int32[3] = [0, 2, -1]"}}},
 };
 
 constinit const OpDef reshape_like{
     .name = "reshape_like",
     .doc = "The elements of x in the shape that ranges of dimensions of other tensors make together.",
     .inputs = {"x", {"ref_tensors", Arity::many}},
-    .attrs = {{"begins", AttrKind::integers, required}, {"ends", AttrKind::integers, required}, {"end_masks", AttrKind::integers}},
+    .attrs = {{"begins", AttrKind::integers, required},
+              {"ends", AttrKind::integers, required},
+              {"end_masks", AttrKind::integers}},
     .infer = infer_reshape_like,
     .gradient = reshape_back,
     .reference = move_reference<moves::whole>,
     .traits = Traits::view,
     .mil = {.name = "reshape_like", .since = 6, .upgrade = upgrade_reshape_like},
-    .samples = {{{"fp32[6, 4]", "fp32[2, 3]", "fp32[5, 2, 2]"}, "begins=[0, 1], ends=[2, 0], end_masks=[0, 1]"}},
+    .samples = {{{"fp32[6, 4]", "fp32[2, 3]", "fp32[5, 2, 2]"},
+                 "begins=[0, 1], ends=[2, 0], end_masks=[0, 1]"}},
 };
 
 constinit const OpDef expand_dims{

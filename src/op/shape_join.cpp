@@ -28,7 +28,8 @@ std::vector<Type> infer_concat(const InferCall& call) {
   DType dtype = common_dtype(call);
   const Type& first = call.type(0);
   std::size_t n = call.types.size(), rank = first.rank();
-  for (const Type& t : call.types) need(t.rank() == rank, text("{} does not fit {}: the ranks differ", text_of(t), text_of(first)));
+  for (const Type& t : call.types)
+    need(t.rank() == rank, text("{} does not fit {}: the ranks differ", text_of(t), text_of(first)));
   if (rank == 0) return {{dtype, {static_cast<Dim>(n)}}};
   auto axis = static_cast<std::size_t>(wrap_axis(call.attrs.integer("axis"), rank));
   bool interleave = call.attrs.boolean("interleave");
@@ -36,7 +37,8 @@ std::vector<Type> infer_concat(const InferCall& call) {
   for (std::size_t i = 1; i < n; ++i)
     for (std::size_t d = 0; d < rank; ++d) {
       Dim more = call.type(i).shape[d];
-      if (d == axis && !interleave) out.shape[d] = is_known(out.shape[d]) && is_known(more) ? out.shape[d] + more : unknown;
+      if (d == axis && !interleave)
+        out.shape[d] = is_known(out.shape[d]) && is_known(more) ? out.shape[d] + more : unknown;
       else out.shape[d] = agreed(out.shape[d], more, first, call.type(i));
     }
   if (interleave) out.shape[axis] = multiply_dims(out.shape[axis], static_cast<Dim>(n));
@@ -54,13 +56,16 @@ std::vector<Ex> concat_gradient(const GradientCall& call) {
     for (std::size_t i = 0; i < n; ++i) {
       std::vector<std::int64_t> begin = zero;
       begin[static_cast<std::size_t>(axis)] = static_cast<std::int64_t>(i);
-      parts.push_back(emit(ops::slice_by_index, {call.grad[0], integers(call.grad[0].place(), begin), end}, {{"stride", every}, {"end_mask", masks}}));
+      parts.push_back(emit(ops::slice_by_index, {call.grad[0], integers(call.grad[0].place(), begin), end},
+                           {{"stride", every}, {"end_mask", masks}}));
     }
     return parts;
   }
   std::vector<std::int64_t> sizes;
   for (const Ex& x : call.in) sizes.push_back(rank == 0 ? 1 : x.shape()[static_cast<std::size_t>(axis)]);
-  if (!is_known(sizes)) throw Error(Code::unsupported, "concat is differentiable only where the lengths along its axis are known");
+  if (!is_known(sizes))
+    throw Error(Code::unsupported,
+                "concat is differentiable only where the lengths along its axis are known");
   std::array<Ex, 1> g{call.grad[0]};
   parts = emit_all(ops::split, g, attrs_of({{"split_sizes", sizes}, {"axis", axis}}));
   if (rank == 0)
@@ -72,7 +77,8 @@ std::vector<std::int64_t> split_sizes(const Attrs& attrs, Dim n) {
   if (attrs.has("split_sizes")) return attrs.integers("split_sizes");
   need(attrs.has("num_splits"), "needs num_splits or split_sizes");
   std::int64_t parts = attrs.integer("num_splits");
-  need(parts >= 1 && parts <= 1 << 16 && (!is_known(n) || n % parts == 0), text("cannot split {} into {} equal parts", n, parts));
+  need(parts >= 1 && parts <= 1 << 16 && (!is_known(n) || n % parts == 0),
+       text("cannot split {} into {} equal parts", n, parts));
   return std::vector<std::int64_t>(static_cast<std::size_t>(parts), is_known(n) ? n / parts : unknown);
 }
 
@@ -87,7 +93,8 @@ std::vector<Type> infer_split(const InferCall& call) {
     out.back().shape[axis] = size;
     sum = volume(std::array<Dim, 1>{add_dims(std::max<Dim>(sum, 0), std::max<Dim>(size, 0))});
   }
-  need(!is_known(n) || sum == n, text("the split sizes make {}, dimension {} of {} is {}", sum, axis, text_of(x), n));
+  need(!is_known(n) || sum == n,
+       text("the split sizes make {}, dimension {} of {} is {}", sum, axis, text_of(x), n));
   return out;
 }
 
@@ -103,7 +110,8 @@ std::vector<Type> infer_stack(const InferCall& call) {
   std::int64_t axis = wrap_axis(call.attrs.integer("axis"), out.rank() + 1);
   for (const Type& t : call.types) {
     need(t.rank() == out.rank(), text("{} does not fit {}: the ranks differ", text_of(t), text_of(out)));
-    for (std::size_t d = 0; d < out.rank(); ++d) out.shape[d] = agreed(out.shape[d], t.shape[d], call.type(0), t);
+    for (std::size_t d = 0; d < out.rank(); ++d)
+      out.shape[d] = agreed(out.shape[d], t.shape[d], call.type(0), t);
   }
   out.shape.insert(out.shape.begin() + axis, static_cast<Dim>(call.types.size()));
   return {out};
@@ -112,7 +120,8 @@ std::vector<Type> infer_stack(const InferCall& call) {
 std::vector<Ex> stack_gradient(const GradientCall& call) {
   std::int64_t axis = wrap_axis(call.attrs.integer("axis"), call.out[0].type().rank());
   std::array<Ex, 1> g{call.grad[0]};
-  std::vector<Ex> parts = emit_all(ops::split, g, attrs_of({{"num_splits", static_cast<std::int64_t>(call.in.size())}, {"axis", axis}}));
+  std::vector<Ex> parts = emit_all(
+      ops::split, g, attrs_of({{"num_splits", static_cast<std::int64_t>(call.in.size())}, {"axis", axis}}));
   for (Ex& part : parts) part = emit(ops::squeeze, {part}, {{"axes", std::vector<std::int64_t>{axis}}});
   return parts;
 }
@@ -122,7 +131,8 @@ std::vector<Type> infer_tile(const InferCall& call) {
   need_rank(call, 0, 0, Move::most / 2);
   auto reps = integer_values(call, 1);
   if (!reps) return {{x.dtype, Shape(x.rank(), unknown)}};
-  need(reps->size() == x.rank(), text("reps has {} entries, {} needs {}", reps->size(), text_of(x), x.rank()));
+  need(reps->size() == x.rank(),
+       text("reps has {} entries, {} needs {}", reps->size(), text_of(x), x.rank()));
   Type out = x;
   for (std::size_t d = 0; d < x.rank(); ++d) {
     need((*reps)[d] >= 0, text("cannot repeat {} times", (*reps)[d]));
@@ -135,7 +145,8 @@ std::vector<Type> infer_tile(const InferCall& call) {
 // Each dimension of the output is a repeat and a dimension of x: the repeats are summed.
 std::vector<Ex> tile_gradient(const GradientCall& call) {
   const Shape &in = call.in[0].shape(), &out = call.out[0].shape();
-  if (!is_known(in) || !is_known(out)) throw Error(Code::unsupported, "tile is differentiable only where shapes are known");
+  if (!is_known(in) || !is_known(out))
+    throw Error(Code::unsupported, "tile is differentiable only where shapes are known");
   std::vector<std::int64_t> both, repeats;
   for (std::size_t d = 0; d < in.size(); ++d) {
     repeats.push_back(static_cast<std::int64_t>(both.size()));
@@ -153,14 +164,16 @@ std::vector<Type> infer_pad(const InferCall& call) {
   need_rank(call, 1, 1, 2);
   auto pad = integer_values(call, 1);
   if (!pad) return {{x.dtype, Shape(x.rank(), unknown)}};
-  need(pad->size() % 2 == 0 && pad->size() / 2 <= x.rank(), text("pad has {} entries; {} may have two for each dimension", pad->size(), text_of(x)));
+  need(pad->size() % 2 == 0 && pad->size() / 2 <= x.rank(),
+       text("pad has {} entries; {} may have two for each dimension", pad->size(), text_of(x)));
   Type out = x;
   std::size_t first = x.rank() - pad->size() / 2;
   for (std::size_t k = 0; k < pad->size(); ++k) {
     Dim n = x.shape[first + k / 2];
     std::int64_t p = (*pad)[k];
     need(p >= 0 && p <= std::int64_t{1} << 32, text("cannot pad by {}", p));
-    need(mode != "reflect" || !is_known(n) || p == 0 || p < n, text("a reflection of {} needs more than {} elements", p, n));
+    need(mode != "reflect" || !is_known(n) || p == 0 || p < n,
+         text("a reflection of {} needs more than {} elements", p, n));
     need(mode != "replicate" || n != 0 || p == 0, "there is nothing to replicate");
     out.shape[first + k / 2] = add_dims(out.shape[first + k / 2], p);
   }
@@ -188,7 +201,8 @@ Borders borders(const MoveCall& call) {
   return all;
 }
 
-// The border as slabs: before and after in one dimension, over all of the later ones and the inside of the earlier.
+// The border as slabs: before and after in one dimension, over all of the later ones and the inside of the
+// earlier.
 void list_constant_border(const MoveCall& call, const Borders& border, const MoveSink& sink) {
   const Shape &in = call.in[0].shape, &out = call.out[0].shape;
   auto stride = strides_of(out);
@@ -222,7 +236,8 @@ struct PadWalk {  // of a pad that copies its border from the inside
     part(d, so_far, {before, reflect ? before : 0, 0}, step);
     part(d, so_far, {after, reflect ? n - 2 : n - 1, before + n}, step);
   }
-  void part(std::size_t d, Move m, const Axis& a, std::int64_t step) const {  // count, first in the source, first in the target
+  void part(std::size_t d, Move m, const Axis& a,
+            std::int64_t step) const {  // count, first in the source, first in the target
     if (a.count <= 0) return;
     m.from += a.from * from[d];
     m.to += a.to * to[d];
@@ -255,16 +270,20 @@ std::vector<Ex> pad_gradient(const GradientCall& call) {
       end[first + k] = -amount[2 * k + 1];
       to_end[first + k] = amount[2 * k + 1] == 0;
     }
-    return {emit(ops::slice_by_index, {call.grad[0], integers(place, begin), integers(place, end)}, {{"end_mask", to_end}}), {}};
+    return {emit(ops::slice_by_index, {call.grad[0], integers(place, begin), integers(place, end)},
+                 {{"end_mask", to_end}}),
+            {}};
   }
   if (!is_known(shape)) throw Error(Code::unsupported, "pad is differentiable only where the shape is known");
   Ex g = call.grad[0];
   for (std::size_t k = 0; k < amount.size() / 2; ++k) {
     Shape inner = g.shape();
     inner[first + k] = shape[first + k];
-    Ex zero = emit(ops::fill, {integers(place, inner)}, {{"value", 0.0}, {"dtype", std::string(name_of(g.type().dtype))}});
+    Ex zero = emit(ops::fill, {integers(place, inner)},
+                   {{"value", 0.0}, {"dtype", std::string(name_of(g.type().dtype))}});
     Ex at = integers(place, pad_source(mode, shape[first + k], {amount[2 * k], amount[2 * k + 1]}));
-    g = emit(ops::scatter, {zero, at, g}, {{"axis", static_cast<std::int64_t>(first + k)}, {"mode", std::string("add")}});
+    g = emit(ops::scatter, {zero, at, g},
+             {{"axis", static_cast<std::int64_t>(first + k)}, {"mode", std::string("add")}});
   }
   return {g, {}};
 }
@@ -351,22 +370,28 @@ namespace ops {
 
 constinit const OpDef concat{
     .name = "concat",
-    .doc = "The inputs after one another along an axis, or element by element in turn; scalars make a vector.",
+    .doc =
+        "The inputs after one another along an axis, or element by element in turn; scalars make a vector.",
     .inputs = {{"values", Arity::many}},
     .attrs = {{"axis", AttrKind::integer, "0"}, {"interleave", AttrKind::boolean, "false"}},
     .infer = infer_concat,
     .gradient = concat_gradient,
     .reference = move_reference<moves::concat>,
     .mil = {.name = "concat"},
-    .samples = {{{"fp32[2, 3]", "fp32[2, 1]", "fp32[2, 4]"}, "axis=-1"}, {{"fp32[2, 3]", "fp32[1, 3]"}, "axis=0"},
-                {{"fp32[2, 3, 2]", "fp32[2, 3, 2]"}, "axis=1, interleave=true"}, {{"fp32[]", "fp32[]"}}, {{"fp32[2, 0]", "fp32[2, 3]"}, "axis=1"}},
+    .samples = {{{"fp32[2, 3]", "fp32[2, 1]", "fp32[2, 4]"}, "axis=-1"},
+                {{"fp32[2, 3]", "fp32[1, 3]"}, "axis=0"},
+                {{"fp32[2, 3, 2]", "fp32[2, 3, 2]"}, "axis=1, interleave=true"},
+                {{"fp32[]", "fp32[]"}},
+                {{"fp32[2, 0]", "fp32[2, 3]"}, "axis=1"}},
 };
 
 constinit const OpDef split{
     .name = "split",
     .doc = "Parts of x along an axis, one output each: num_splits equal ones, or of the sizes given.",
     .inputs = {"x"},
-    .attrs = {{"num_splits", AttrKind::integer}, {"split_sizes", AttrKind::integers}, {"axis", AttrKind::integer, "0"}},
+    .attrs = {{"num_splits", AttrKind::integer},
+              {"split_sizes", AttrKind::integers},
+              {"axis", AttrKind::integer, "0"}},
     .infer = infer_split,
     .gradient = split_gradient,
     .reference = move_reference<moves::split>,
@@ -383,7 +408,9 @@ constinit const OpDef stack{
     .gradient = stack_gradient,
     .reference = move_reference<moves::stack>,
     .mil = {.name = "stack"},
-    .samples = {{{"fp32[2, 3]", "fp32[2, 3]"}}, {{"fp32[2, 3]", "fp32[2, 3]", "fp32[2, 3]"}, "axis=-1"}, {{"fp32[]", "fp32[]"}}},
+    .samples = {{{"fp32[2, 3]", "fp32[2, 3]"}},
+                {{"fp32[2, 3]", "fp32[2, 3]", "fp32[2, 3]"}, "axis=-1"},
+                {{"fp32[]", "fp32[]"}}},
 };
 
 constinit const OpDef tile{
@@ -399,15 +426,19 @@ constinit const OpDef tile{
 
 constinit const OpDef pad{
     .name = "pad",
-    .doc = "x with a border around its last dimensions: a constant, the inside mirrored, or its edge repeated.",
+    .doc =
+        "x with a border around its last dimensions: a constant, the inside mirrored, or its edge repeated.",
     .inputs = {"x", "pad"},
-    .attrs = {{"mode", AttrKind::word, "constant", "constant reflect replicate"}, {"constant_val", AttrKind::number, "0"}},
+    .attrs = {{"mode", AttrKind::word, "constant", "constant reflect replicate"},
+              {"constant_val", AttrKind::number, "0"}},
     .infer = infer_pad,
     .gradient = pad_gradient,
     .reference = move_reference<moves::pad>,
     .mil = {.name = "pad"},
-    .samples = {{{"fp32[2, 3, 4]", "int32[6] = [1, 0, 2, 1, 0, 3]"}, "constant_val=1.5"}, {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 3, 2]"}, "mode=reflect"},
-                {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 0, 5]"}, "mode=replicate"}, {{"fp32[2, 3]", "int32[2] = [0, 0]"}}},
+    .samples = {{{"fp32[2, 3, 4]", "int32[6] = [1, 0, 2, 1, 0, 3]"}, "constant_val=1.5"},
+                {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 3, 2]"}, "mode=reflect"},
+                {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 0, 5]"}, "mode=replicate"},
+                {{"fp32[2, 3]", "int32[2] = [0, 0]"}}},
 };
 
 }  // namespace ops

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that reorder all elements: transposes, reversals, and blocks of space moved to channels or the batch.
+// Operations that reorder all elements: transposes, reversals, and blocks of space moved to channels or the
+// batch.
 #include <algorithm>
 
 #include "base/error.h"
@@ -27,7 +28,8 @@ void moves::reverse(const MoveCall& call, const MoveSink& sink) {
   const Shape &in = call.in[0].shape, stride = row_major(in);
   std::vector<bool> flip(in.size(), !call.attrs.has("axes"));
   if (call.attrs.has("axes"))
-    for (std::int64_t axis : call.attrs.integers("axes")) flip[static_cast<std::size_t>(wrap_axis(axis, in.size()))] = true;
+    for (std::int64_t axis : call.attrs.integers("axes"))
+      flip[static_cast<std::size_t>(wrap_axis(axis, in.size()))] = true;
   for (std::size_t d = 0; d < in.size(); ++d) {
     if (flip[d]) m.from += (in[d] - 1) * stride[d];
     m.add(in[d], flip[d] ? -stride[d] : stride[d], stride[d]);
@@ -61,7 +63,8 @@ void moves::reverse_sequence(const MoveCall& call, const MoveSink& sink) {
 
 namespace {
 
-// Small space [n, b·b·c, h, w] against large space [n, c, h·b, w·b]: channel (bh·b + bw)·c + k, or k·b² + bh·b + bw.
+// Small space [n, b·b·c, h, w] against large space [n, c, h·b, w·b]: channel (bh·b + bw)·c + k, or k·b² +
+// bh·b + bw.
 struct Blocks {
   const Shape& small;
   const Shape& large;
@@ -92,15 +95,17 @@ void list_blocks(const MoveCall& call, const MoveSink& sink, std::string_view fa
   sink(block_move({grow ? in : out, grow ? out : in, call.attrs.integer(factor), channel_first}, grow));
 }
 
-// Batch against space: batch (bh·b1 + bw)·n + i holds the pixels of i at (h·b0 + bh, w·b1 + bw), less the border.
+// Batch against space: batch (bh·b1 + bw)·n + i holds the pixels of i at (h·b0 + bh, w·b1 + bw), less the
+// border.
 struct BatchBlocks {
-  const Shape& batch;                     // [n·b0·b1, c, h, w]
-  const Shape& space;                     // [n, c, H, W], without the border
+  const Shape& batch;  // [n·b0·b1, c, h, w]
+  const Shape& space;  // [n, c, H, W], without the border
   std::array<std::int64_t, 2> block, before;
 };
 
 // For one offset inside the block, the pixels of a dimension that are inside: first, count.
-std::array<std::int64_t, 2> inside(std::int64_t offset, std::int64_t before, std::int64_t block, std::int64_t length) {
+std::array<std::int64_t, 2> inside(std::int64_t offset, std::int64_t before, std::int64_t block,
+                                   std::int64_t length) {
   std::int64_t first = before > offset ? (before - offset + block - 1) / block : 0;
   std::int64_t end = (length + before - offset + block - 1) / block;
   return {first, std::max<std::int64_t>(0, end - first)};
@@ -114,11 +119,14 @@ void list_batch_blocks(const BatchBlocks& s, bool to_space, const MoveSink& sink
       auto [h0, hs] = inside(bh, s.before[0], s.block[0], s.space[2]);
       auto [w0, ws] = inside(bw, s.before[1], s.block[1], large_w);
       std::int64_t small = (bh * s.block[1] + bw) * n * c * small_plane + h0 * w + w0;
-      std::int64_t large = (h0 * s.block[0] + bh - s.before[0]) * large_w + w0 * s.block[1] + bw - s.before[1];
+      std::int64_t large =
+          (h0 * s.block[0] + bh - s.before[0]) * large_w + w0 * s.block[1] + bw - s.before[1];
       Move m;
       m.from = to_space ? small : large;
       m.to = to_space ? large : small;
-      auto add = [&](std::int64_t count, std::int64_t a, std::int64_t b) { m.add(count, to_space ? a : b, to_space ? b : a); };
+      auto add = [&](std::int64_t count, std::int64_t a, std::int64_t b) {
+        m.add(count, to_space ? a : b, to_space ? b : a);
+      };
       add(n * c, small_plane, large_plane);
       add(hs, w, s.block[0] * large_w);
       add(ws, 1, s.block[1]);
@@ -126,17 +134,26 @@ void list_batch_blocks(const BatchBlocks& s, bool to_space, const MoveSink& sink
     }
 }
 
-BatchBlocks batch_blocks(const Shape& batch, const Shape& space, const Attrs& attrs, std::string_view border) {
+BatchBlocks batch_blocks(const Shape& batch, const Shape& space, const Attrs& attrs,
+                         std::string_view border) {
   const auto &block = attrs.integers("block_shape"), &edge = attrs.integers(border);
   return {batch, space, {block[0], block[1]}, {edge[0], edge[2]}};
 }
 
 }  // namespace
 
-void moves::depth_to_space(const MoveCall& c, const MoveSink& s) { list_blocks<true, false>(c, s, "block_size"); }
-void moves::space_to_depth(const MoveCall& c, const MoveSink& s) { list_blocks<false, false>(c, s, "block_size"); }
-void moves::pixel_shuffle(const MoveCall& c, const MoveSink& s) { list_blocks<true, true>(c, s, "upscale_factor"); }
-void moves::pixel_unshuffle(const MoveCall& c, const MoveSink& s) { list_blocks<false, true>(c, s, "downscale_factor"); }
+void moves::depth_to_space(const MoveCall& c, const MoveSink& s) {
+  list_blocks<true, false>(c, s, "block_size");
+}
+void moves::space_to_depth(const MoveCall& c, const MoveSink& s) {
+  list_blocks<false, false>(c, s, "block_size");
+}
+void moves::pixel_shuffle(const MoveCall& c, const MoveSink& s) {
+  list_blocks<true, true>(c, s, "upscale_factor");
+}
+void moves::pixel_unshuffle(const MoveCall& c, const MoveSink& s) {
+  list_blocks<false, true>(c, s, "downscale_factor");
+}
 
 void moves::batch_to_space(const MoveCall& call, const MoveSink& sink) {
   list_batch_blocks(batch_blocks(call.in[0].shape, call.out[0].shape, call.attrs, "crops"), true, sink);
@@ -221,13 +238,17 @@ std::int64_t factor_of(const InferCall& call, std::string_view name) {
 std::vector<Type> grown(const InferCall& call, std::string_view name) {
   std::int64_t b = factor_of(call, name);
   const Shape& x = call.type(0).shape;
-  return {{call.type(0).dtype, {x[0], divided(x[1], b * b, "the number of channels"), multiply_dims(x[2], b), multiply_dims(x[3], b)}}};
+  return {{call.type(0).dtype,
+           {x[0], divided(x[1], b * b, "the number of channels"), multiply_dims(x[2], b),
+            multiply_dims(x[3], b)}}};
 }
 
 std::vector<Type> shrunk(const InferCall& call, std::string_view name) {
   std::int64_t b = factor_of(call, name);
   const Shape& x = call.type(0).shape;
-  return {{call.type(0).dtype, {x[0], multiply_dims(x[1], b * b), divided(x[2], b, "the height"), divided(x[3], b, "the width")}}};
+  return {
+      {call.type(0).dtype,
+       {x[0], multiply_dims(x[1], b * b), divided(x[2], b, "the height"), divided(x[3], b, "the width")}}};
 }
 
 std::vector<Type> infer_depth_to_space(const InferCall& call) { return grown(call, "block_size"); }
@@ -240,8 +261,9 @@ void check_batch_blocks(const InferCall& call, std::string_view border) {
   need_rank(call, 0, 4, 4);
   const auto &block = call.attrs.integers("block_shape"), &edge = call.attrs.integers(border);
   need(block.size() == 2 && edge.size() == 4, text("block_shape needs 2 numbers and {} needs 4", border));
-  bool fits = std::all_of(block.begin(), block.end(), [](std::int64_t b) { return b >= 1 && b <= 1 << 15; }) &&
-              std::all_of(edge.begin(), edge.end(), [](std::int64_t e) { return e >= 0 && e <= 1 << 30; });
+  bool fits =
+      std::all_of(block.begin(), block.end(), [](std::int64_t b) { return b >= 1 && b <= 1 << 15; }) &&
+      std::all_of(edge.begin(), edge.end(), [](std::int64_t e) { return e >= 0 && e <= 1 << 30; });
   need(fits, text("block_shape must be positive, {} must not be negative", border));
 }
 
@@ -266,7 +288,8 @@ std::vector<Type> infer_space_to_batch(const InferCall& call) {
   Type out = call.type(0);
   out.shape[0] = multiply_dims(out.shape[0], b[0] * b[1]);
   for (std::size_t d = 0; d < 2; ++d)
-    out.shape[2 + d] = divided(add_dims(out.shape[2 + d], pad[2 * d] + pad[2 * d + 1]), b[d], "the padded length");
+    out.shape[2 + d] =
+        divided(add_dims(out.shape[2 + d], pad[2 * d] + pad[2 * d + 1]), b[d], "the padded length");
   return {out};
 }
 
@@ -277,18 +300,22 @@ std::vector<Ex> depth_to_space_gradient(const GradientCall& call) {
   return {emit(ops::space_to_depth, {call.grad[0]}, {{"block_size", call.attrs.integer("block_size")}})};
 }
 std::vector<Ex> pixel_shuffle_gradient(const GradientCall& call) {
-  return {emit(ops::pixel_unshuffle, {call.grad[0]}, {{"downscale_factor", call.attrs.integer("upscale_factor")}})};
+  return {emit(ops::pixel_unshuffle, {call.grad[0]},
+               {{"downscale_factor", call.attrs.integer("upscale_factor")}})};
 }
 std::vector<Ex> pixel_unshuffle_gradient(const GradientCall& call) {
-  return {emit(ops::pixel_shuffle, {call.grad[0]}, {{"upscale_factor", call.attrs.integer("downscale_factor")}})};
+  return {
+      emit(ops::pixel_shuffle, {call.grad[0]}, {{"upscale_factor", call.attrs.integer("downscale_factor")}})};
 }
 std::vector<Ex> batch_to_space_gradient(const GradientCall& call) {
-  return {emit(ops::space_to_batch, {call.grad[0]},
-               {{"block_shape", call.attrs.integers("block_shape")}, {"paddings", call.attrs.integers("crops")}})};
+  return {emit(
+      ops::space_to_batch, {call.grad[0]},
+      {{"block_shape", call.attrs.integers("block_shape")}, {"paddings", call.attrs.integers("crops")}})};
 }
 std::vector<Ex> space_to_batch_gradient(const GradientCall& call) {
-  return {emit(ops::batch_to_space, {call.grad[0]},
-               {{"block_shape", call.attrs.integers("block_shape")}, {"crops", call.attrs.integers("paddings")}})};
+  return {emit(
+      ops::batch_to_space, {call.grad[0]},
+      {{"block_shape", call.attrs.integers("block_shape")}, {"crops", call.attrs.integers("paddings")}})};
 }
 
 }  // namespace
@@ -304,8 +331,12 @@ constinit const OpDef transpose{
     .gradient = transpose_gradient,
     .reference = move_reference<moves::transpose>,
     .mil = {.name = "transpose"},
-    .samples = {{{"fp32[2, 3]"}, "perm=[1, 0]"}, {{"fp32[2, 3, 4, 5]"}, "perm=[0, 2, 3, 1]"}, {{"fp32[2, 9, 3, 8]"}, "perm=[0, 2, 1, -1]"},
-                {{"fp32[35, 19]"}, "perm=[1, 0]"}, {{"fp32[3, 17, 33]"}, "perm=[2, 0, 1]"}, {{"fp32[2, 3, 0]"}, "perm=[2, 1, 0]"}},
+    .samples = {{{"fp32[2, 3]"}, "perm=[1, 0]"},
+                {{"fp32[2, 3, 4, 5]"}, "perm=[0, 2, 3, 1]"},
+                {{"fp32[2, 9, 3, 8]"}, "perm=[0, 2, 1, -1]"},
+                {{"fp32[35, 19]"}, "perm=[1, 0]"},
+                {{"fp32[3, 17, 33]"}, "perm=[2, 0, 1]"},
+                {{"fp32[2, 3, 0]"}, "perm=[2, 1, 0]"}},
 };
 
 constinit const OpDef reverse{
@@ -329,12 +360,15 @@ constinit const OpDef reverse_sequence{
     .gradient = reverse_sequence_gradient,
     .reference = move_reference<moves::reverse_sequence>,
     .mil = {.name = "reverse_sequence"},
-    .samples = {{{"fp32[3, 5, 2]", "int32[3] 0..5"}, "seq_axis=1"}, {{"fp32[4, 2, 3]", "int32[3] 0..4"}, "seq_axis=0, batch_axis=-1"}},
+    .samples = {{{"fp32[3, 5, 2]", "int32[3] 0..5"}, "seq_axis=1"},
+                {{"fp32[4, 2, 3]", "int32[3] 0..4"}, "seq_axis=0, batch_axis=-1"}},
 };
 
 constinit const OpDef depth_to_space{
     .name = "depth_to_space",
-    .doc = "Lays out groups of channels as squares of pixels; the place in the square is the slower part of a channel's number.",
+    .doc =
+        "Lays out groups of channels as squares of pixels; the place in the square is the slower part of a "
+        "channel's number.",
     .inputs = {"x"},
     .attrs = {{"block_size", AttrKind::integer, required}},
     .infer = infer_depth_to_space,
@@ -358,7 +392,9 @@ constinit const OpDef space_to_depth{
 
 constinit const OpDef pixel_shuffle{
     .name = "pixel_shuffle",
-    .doc = "Lays out groups of channels as squares of pixels; the place in the square is the faster part of a channel's number.",
+    .doc =
+        "Lays out groups of channels as squares of pixels; the place in the square is the faster part of a "
+        "channel's number.",
     .inputs = {"x"},
     .attrs = {{"upscale_factor", AttrKind::integer, required}},
     .infer = infer_pixel_shuffle,
@@ -389,7 +425,8 @@ constinit const OpDef batch_to_space{
     .gradient = batch_to_space_gradient,
     .reference = move_reference<moves::batch_to_space>,
     .mil = {.name = "batch_to_space"},
-    .samples = {{{"fp32[12, 2, 3, 2]"}, "block_shape=[2, 3], crops=[1, 2, 0, 3]"}, {{"fp32[4, 2, 3, 2]"}, "block_shape=[2, 2], crops=[0, 0, 0, 0]"}},
+    .samples = {{{"fp32[12, 2, 3, 2]"}, "block_shape=[2, 3], crops=[1, 2, 0, 3]"},
+                {{"fp32[4, 2, 3, 2]"}, "block_shape=[2, 2], crops=[0, 0, 0, 0]"}},
 };
 
 constinit const OpDef space_to_batch{
@@ -401,7 +438,8 @@ constinit const OpDef space_to_batch{
     .gradient = space_to_batch_gradient,
     .reference = move_reference<moves::space_to_batch>,
     .mil = {.name = "space_to_batch"},
-    .samples = {{{"fp32[2, 3, 3, 4]"}, "block_shape=[2, 3], paddings=[1, 0, 2, 3]"}, {{"fp32[2, 1, 4, 4]"}, "block_shape=[2, 2], paddings=[0, 0, 0, 0]"}},
+    .samples = {{{"fp32[2, 3, 3, 4]"}, "block_shape=[2, 3], paddings=[1, 0, 2, 3]"},
+                {{"fp32[2, 1, 4, 4]"}, "block_shape=[2, 2], paddings=[0, 0, 0, 0]"}},
 };
 
 }  // namespace ops

@@ -20,8 +20,11 @@ struct Part {  // of one dimension
 // The masks and strides of a slice, one call a dimension; dimensions past the end of `begin` are taken whole.
 class SliceRule {
  public:
-  SliceRule(const Attrs& attrs) : stride_(list(attrs, "stride")), begins_(list(attrs, "begin_mask")),
-                                  ends_(list(attrs, "end_mask")), squeezes_(list(attrs, "squeeze_mask")) {}
+  SliceRule(const Attrs& attrs)
+      : stride_(list(attrs, "stride")),
+        begins_(list(attrs, "begin_mask")),
+        ends_(list(attrs, "end_mask")),
+        squeezes_(list(attrs, "squeeze_mask")) {}
   std::int64_t stride(std::size_t d) const { return at(stride_, d, 1); }
   bool from_start(std::size_t d) const { return at(begins_, d, 0); }
   bool to_end(std::size_t d) const { return at(ends_, d, 0); }
@@ -91,12 +94,15 @@ Shape infer_slice(const InferCall& call, std::size_t first) {
     if (d >= n) out.push_back(dim);
     else if (!rule.squeezed(d)) out.push_back(sliced(rule, d, dim, begin, end));
     else if (begin && is_known(dim))
-      need((*begin)[d] >= -dim && (*begin)[d] < dim, text("index {} is outside dimension {} of {}", (*begin)[d], d, text_of(x)));
+      need((*begin)[d] >= -dim && (*begin)[d] < dim,
+           text("index {} is outside dimension {} of {}", (*begin)[d], d, text_of(x)));
   }
   return out;
 }
 
-std::vector<Type> infer_slice_by_index(const InferCall& call) { return {{call.type(0).dtype, infer_slice(call, 1)}}; }
+std::vector<Type> infer_slice_by_index(const InferCall& call) {
+  return {{call.type(0).dtype, infer_slice(call, 1)}};
+}
 
 std::vector<Type> infer_slice_update(const InferCall& call) {
   const Type &x = call.type(0), &update = call.type(1);
@@ -168,10 +174,12 @@ std::vector<Type> infer_slice_by_size(const InferCall& call) {
     Dim n = x.shape[d];
     std::int64_t wanted = size ? (*size)[d] : -2, from = begin ? (*begin)[d] : 0;
     if (begin && is_known(n) && from < 0) from += n;
-    need(!begin || !is_known(n) || (from >= 0 && from <= n), text("begin {} is outside dimension {} of {}", from, d, text_of(x)));
+    need(!begin || !is_known(n) || (from >= 0 && from <= n),
+         text("begin {} is outside dimension {} of {}", from, d, text_of(x)));
     need(!size || wanted >= -1, text("size {} is negative", wanted));
     if (wanted >= 0) {
-      need(!begin || !is_known(n) || wanted <= n - from, text("{} elements from {} pass the end of dimension {} of {}", wanted, from, d, text_of(x)));
+      need(!begin || !is_known(n) || wanted <= n - from,
+           text("{} elements from {} pass the end of dimension {} of {}", wanted, from, d, text_of(x)));
       out.shape[d] = wanted;
     } else if (wanted == -1 && begin) {
       out.shape[d] = from == 0 ? n : is_known(n) ? n - from : unknown;
@@ -184,14 +192,18 @@ std::vector<Ex> slice_by_size_gradient(const GradientCall& call) {
   const Shape &x = call.in[0].shape(), &out = call.out[0].shape();
   const Tensor* begin = call.in[1].constant();
   if (!begin || !is_known(x) || !is_known(out))
-    throw Error(Code::unsupported, "slice_by_size is differentiable only where begin and all shapes are known");
+    throw Error(Code::unsupported,
+                "slice_by_size is differentiable only where begin and all shapes are known");
   std::vector<std::int64_t> first = to_integers(*begin), end(first.size());
   for (std::size_t d = 0; d < first.size(); ++d) {
     if (first[d] < 0) first[d] += x[d];
     end[d] = first[d] + out[d];
   }
   Place place = call.grad[0].place();
-  return {emit(ops::slice_update, {zeros_like(call.in[0]), call.grad[0], integers(place, first), integers(place, end)}), {}, {}};
+  return {emit(ops::slice_update,
+               {zeros_like(call.in[0]), call.grad[0], integers(place, first), integers(place, end)}),
+          {},
+          {}};
 }
 
 std::vector<Type> infer_crop(const InferCall& call) {
@@ -201,9 +213,11 @@ std::vector<Type> infer_crop(const InferCall& call) {
   std::string_view names[] = {"crop_height", "crop_width"};
   for (std::size_t k = 0; k < 2; ++k) {
     const auto& crop = call.attrs.integers(names[k]);
-    need(crop.size() == 2 && crop[0] >= 0 && crop[1] >= 0, text("{} needs two numbers that are not negative", names[k]));
+    need(crop.size() == 2 && crop[0] >= 0 && crop[1] >= 0,
+         text("{} needs two numbers that are not negative", names[k]));
     Dim& side = out.shape[rank - 2 + k];
-    need(!is_known(side) || (crop[0] <= side && crop[1] <= side - crop[0]), text("{} takes more than there is of {}", names[k], text_of(call.type(0))));
+    need(!is_known(side) || (crop[0] <= side && crop[1] <= side - crop[0]),
+         text("{} takes more than there is of {}", names[k], text_of(call.type(0))));
     if (crop[0] + crop[1] > 0) side = is_known(side) ? side - crop[0] - crop[1] : unknown;
   }
   return {out};
@@ -220,7 +234,8 @@ std::vector<Type> infer_sliding_windows(const InferCall& call) {
   std::int64_t size = call.attrs.integer("size"), stride = call.attrs.integer("stride");
   need(size >= 1 && stride >= 1, "size and stride must be positive");
   Dim& n = out.shape[static_cast<std::size_t>(axis)];
-  need(!is_known(n) || size <= n, text("a window of {} is longer than dimension {} of {}", size, axis, text_of(call.type(0))));
+  need(!is_known(n) || size <= n,
+       text("a window of {} is longer than dimension {} of {}", size, axis, text_of(call.type(0))));
   n = is_known(n) ? (n - size) / stride + 1 : unknown;
   out.shape.insert(out.shape.begin() + axis + 1, size);
   return {out};
@@ -229,7 +244,8 @@ std::vector<Type> infer_sliding_windows(const InferCall& call) {
 // Every window adds to the elements that it read.
 std::vector<Ex> sliding_windows_gradient(const GradientCall& call) {
   Shape shape = call.out[0].shape();
-  if (!is_known(shape)) throw Error(Code::unsupported, "sliding_windows is differentiable only where the shape is known");
+  if (!is_known(shape))
+    throw Error(Code::unsupported, "sliding_windows is differentiable only where the shape is known");
   auto axis = static_cast<std::size_t>(wrap_axis(call.attrs.integer("axis"), shape.size() - 1));
   std::vector<std::int64_t> at;
   for (std::int64_t w = 0; w < shape[axis]; ++w)
@@ -244,7 +260,9 @@ std::vector<Ex> sliding_windows_gradient(const GradientCall& call) {
 
 }  // namespace
 
-void moves::slice_by_index(const MoveCall& call, const MoveSink& sink) { sink(slice_move(call, 1, call.out[0].shape, false)); }
+void moves::slice_by_index(const MoveCall& call, const MoveSink& sink) {
+  sink(slice_move(call, 1, call.out[0].shape, false));
+}
 
 void moves::slice_update(const MoveCall& call, const MoveSink& sink) {
   whole(call, sink);
@@ -270,7 +288,8 @@ void moves::slice_by_size(const MoveCall& call, const MoveSink& sink) {
 void moves::crop(const MoveCall& call, const MoveSink& sink) {
   const Shape &in = call.in[0].shape, &out = call.out[0].shape;
   std::size_t rank = in.size();
-  std::int64_t n = volume({in.data(), rank - 2}), h = in[rank - 2], w = in[rank - 1], oh = out[rank - 2], ow = out[rank - 1];
+  std::int64_t n = volume({in.data(), rank - 2}), h = in[rank - 2], w = in[rank - 1], oh = out[rank - 2],
+               ow = out[rank - 1];
   Move m;
   m.from = call.attrs.integers("crop_height")[0] * w + call.attrs.integers("crop_width")[0];
   m.add(n, h * w, oh * ow);
@@ -295,18 +314,26 @@ namespace ops {
 
 constinit const OpDef slice_by_index{
     .name = "slice_by_index",
-    .doc = "From begin to end by stride in each dimension, as Python slices; masks leave out a begin or end, or take one index.",
+    .doc =
+        "From begin to end by stride in each dimension, as Python slices; masks leave out a begin or end, or "
+        "take one index.",
     .inputs = {"x", "begin", "end"},
-    .attrs = {{"stride", AttrKind::integers}, {"begin_mask", AttrKind::integers}, {"end_mask", AttrKind::integers}, {"squeeze_mask", AttrKind::integers}},
+    .attrs = {{"stride", AttrKind::integers},
+              {"begin_mask", AttrKind::integers},
+              {"end_mask", AttrKind::integers},
+              {"squeeze_mask", AttrKind::integers}},
     .infer = infer_slice_by_index,
     .gradient = slice_by_index_gradient,
     .reference = move_reference<moves::slice_by_index>,
     .mil = {.name = "slice_by_index"},
     .samples = {{{"fp32[4, 5]", "int32[2] = [1, -4]", "int32[2] = [3, 5]"}},
                 {{"fp32[4, 5, 3]", "int32[3] = [3, -1, 1]", "int32[3] = [0, -5, 2]"}, "stride=[-2, -1, 1]"},
-                {{"fp32[4, 5, 3]", "int32[3] = [2, 3, 0]", "int32[3] = [3, 1, 0]"}, "stride=[-1, 2, 2], begin_mask=[1, 1, 0], end_mask=[1, 0, 1]"},
-                {{"fp32[4, 5, 3]", "int32[3] = [-1, 1, 0]", "int32[3] = [0, 4, 2]"}, "squeeze_mask=[1, 0, 0]"},
-                {{"fp32[4, 5]", "int32[2] = [0, 3]", "int32[2] = [0, 2]"}, "begin_mask=[0, 0], end_mask=[0, 0]"}},
+                {{"fp32[4, 5, 3]", "int32[3] = [2, 3, 0]", "int32[3] = [3, 1, 0]"},
+                 "stride=[-1, 2, 2], begin_mask=[1, 1, 0], end_mask=[1, 0, 1]"},
+                {{"fp32[4, 5, 3]", "int32[3] = [-1, 1, 0]", "int32[3] = [0, 4, 2]"},
+                 "squeeze_mask=[1, 0, 0]"},
+                {{"fp32[4, 5]", "int32[2] = [0, 3]", "int32[2] = [0, 2]"},
+                 "begin_mask=[0, 0], end_mask=[0, 0]"}},
 };
 
 constinit const OpDef slice_by_size{
@@ -324,13 +351,17 @@ constinit const OpDef slice_update{
     .name = "slice_update",
     .doc = "x with the slice that slice_by_index would take replaced by update.",
     .inputs = {"x", "update", "begin", "end"},
-    .attrs = {{"stride", AttrKind::integers}, {"begin_mask", AttrKind::integers}, {"end_mask", AttrKind::integers}, {"squeeze_mask", AttrKind::integers}},
+    .attrs = {{"stride", AttrKind::integers},
+              {"begin_mask", AttrKind::integers},
+              {"end_mask", AttrKind::integers},
+              {"squeeze_mask", AttrKind::integers}},
     .infer = infer_slice_update,
     .gradient = slice_update_gradient,
     .reference = move_reference<moves::slice_update>,
     .mil = {.name = "slice_update", .since = 8},
     .samples = {{{"fp32[4, 5]", "fp32[2, 4]", "int32[2] = [1, -4]", "int32[2] = [3, 5]"}},
-                {{"fp32[4, 5, 3]", "fp32[2, 3]", "int32[3] = [2, 4, 0]", "int32[3] = [0, 0, 0]"}, "stride=[1, -3, 1], begin_mask=[0, 0, 1], end_mask=[0, 0, 1], squeeze_mask=[1, 0, 0]"}},
+                {{"fp32[4, 5, 3]", "fp32[2, 3]", "int32[3] = [2, 4, 0]", "int32[3] = [0, 0, 0]"},
+                 "stride=[1, -3, 1], begin_mask=[0, 0, 1], end_mask=[0, 0, 1], squeeze_mask=[1, 0, 0]"}},
 };
 
 constinit const OpDef crop{
@@ -349,7 +380,9 @@ constinit const OpDef sliding_windows{
     .name = "sliding_windows",
     .doc = "The windows of a length along an axis; the place in the window is a new dimension after it.",
     .inputs = {"x"},
-    .attrs = {{"axis", AttrKind::integer, required}, {"size", AttrKind::integer, required}, {"stride", AttrKind::integer, "1"}},
+    .attrs = {{"axis", AttrKind::integer, required},
+              {"size", AttrKind::integer, required},
+              {"stride", AttrKind::integer, "1"}},
     .infer = infer_sliding_windows,
     .gradient = sliding_windows_gradient,
     .reference = move_reference<moves::sliding_windows>,

@@ -27,7 +27,8 @@ std::vector<Type> infer_fill(const InferCall& call) {
   DType dtype = call.attrs.dtype("dtype");
   need_rank(call, 0, 0, 1);
   if (auto shape = integer_values(call, 0)) {
-    for (std::int64_t d : *shape) need(d >= 0, text("the shape {} has a negative dimension", text_of(*shape)));
+    for (std::int64_t d : *shape)
+      need(d >= 0, text("the shape {} has a negative dimension", text_of(*shape)));
     volume(*shape);
     return {{dtype, *shape}};
   }
@@ -63,7 +64,8 @@ std::vector<Type> infer_range_1d(const InferCall& call) {
   std::array<double, 3> v{};
   bool known = true;
   for (std::size_t i = 0; i < 3; ++i) {
-    need(!call.type(i).is_concrete() || volume(call.type(i).shape) == 1, text("takes single numbers, not {}", text_of(call.type(i))));
+    need(!call.type(i).is_concrete() || volume(call.type(i).shape) == 1,
+         text("takes single numbers, not {}", text_of(call.type(i))));
     known = known && call.value(i);
     if (known) v[i] = to_doubles(*call.value(i)).front();
   }
@@ -75,7 +77,8 @@ void reference_range_1d(const ReferenceCall& call) {
   std::int64_t n = range.count();
   call.out[0].shape = {n};
   call.out[0].data.resize(static_cast<std::size_t>(n));
-  for (std::int64_t i = 0; i < n; ++i) call.out[0].data[static_cast<std::size_t>(i)] = range.start + static_cast<double>(i) * range.step;
+  for (std::int64_t i = 0; i < n; ++i)
+    call.out[0].data[static_cast<std::size_t>(i)] = range.start + static_cast<double>(i) * range.step;
 }
 
 }  // namespace
@@ -91,12 +94,16 @@ constinit const OpDef fill{
     .gradient = no_gradient,
     .reference = move_reference<moves::fill>,
     .mil = {.name = "fill", .upgrade = upgrade_fill},
-    .samples = {{{"int32[3] = [2, 1, 3]"}, "value=1.5"}, {{"int32[1] = [4]"}, "value=-3, dtype=int32"}, {{"int32[2] = [0, 3]"}}},
+    .samples = {{{"int32[3] = [2, 1, 3]"}, "value=1.5"},
+                {{"int32[1] = [4]"}, "value=-3, dtype=int32"},
+                {{"int32[2] = [0, 3]"}}},
 };
 
 constinit const OpDef fill_like{
     .name = "fill_like",
-    .doc = "A tensor of another's shape whose elements all have one value; its element type too, unless one is named.",
+    .doc =
+        "A tensor of another's shape whose elements all have one value; its element type too, unless one is "
+        "named.",
     .inputs = {"ref_tensor"},
     .attrs = {{"value", AttrKind::number, "0"}, {"dtype", AttrKind::word}},
     .infer = infer_fill_like,
@@ -114,7 +121,9 @@ constinit const OpDef range_1d{
     .gradient = no_gradient,
     .reference = reference_range_1d,
     .mil = {.name = "range_1d"},
-    .samples = {{{"fp32[] = 5", "fp32[] = 1", "fp32[] = 1.5"}}, {{"int32[] = -4", "int32[] = 3", "int32[] = -2"}}, {{"int32[] = 1", "int32[] = 3", "int32[] = 1"}}},
+    .samples = {{{"fp32[] = 5", "fp32[] = 1", "fp32[] = 1.5"}},
+                {{"int32[] = -4", "int32[] = 3", "int32[] = -2"}},
+                {{"int32[] = 1", "int32[] = 3", "int32[] = 1"}}},
 };
 
 }  // namespace ops

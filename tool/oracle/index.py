@@ -169,13 +169,13 @@ def one_hot(out):
         (index(1, 0, 3), 4, {}),
         (index([1, 2], [0, 1]), 3, {"axis": 1}),
         (index(2, 0), 3, {"axis": 0}),
-        (index(0, 2), 3, {"on_value": 2.5, "off_value": -0.5}),
-        (index(1, 5, -1), 3, {"on_value": 1.0, "off_value": 0.0}),
+        (index(0, 2), 3, {"on_value": 2.5, "off_value": -0.5, "dtype": "fp32"}),
+        (index(1, 5, -1), 3, {"on_value": 1.0, "off_value": 0.0, "dtype": "fp32"}),
     ]:
         on, off = attrs.get("on_value", 1), attrs.get("off_value", 0)
         result = np.where(indices[..., None] == np.arange(size), on, off)
         result = np.moveaxis(result, -1, attrs.get("axis", -1))
-        result = result.astype(np.float64 if "on_value" in attrs else np.int32)
+        result = result.astype(np.float64 if "dtype" in attrs else np.int32)
         out.add(
             "one_hot", {"indices": indices, "one_hot_vector_size": np.array(size, np.int32)}, result, **attrs
         )
