@@ -227,6 +227,7 @@ def suppression(out):
             iou_threshold=threshold,
             max_boxes=limit,
             per_class_suppression=per_class,
+            boxes_last=True,
         )
 
 
