@@ -166,6 +166,42 @@ Type settled(const Type& inferred, const Type& declared, std::string_view name) 
   return out;
 }
 
+bool mixes_floats(const Graph& graph, const Node& node) {
+  const DType* first = nullptr;
+  for (ValueId v : node.inputs) {
+    if (v == no_value || !is_float(graph.type(v).dtype)) continue;
+    if (first && graph.type(v).dtype != *first) return true;
+    first = &graph.type(v).dtype;
+  }
+  return false;
+}
+
+// Where an operation mixes float types, files differ in whose type the output has: theirs is kept, by a cast.
+void cast_as_declared(const MilNode& m, std::size_t i, ValueId& output) {
+  Graph& graph = *m.place.graph;
+  const Type &declared = m.declared[i], &inferred = graph.type(output);
+  const OpDef* cast = op_of_mil("cast");
+  if (!cast || !inferred.is_tensor() || !declared.is_tensor() || inferred.dtype == declared.dtype) return;
+  if (!is_float(inferred.dtype) || !is_float(declared.dtype) ||
+      !mixes_floats(graph, m.place.block->nodes.back()))
+    return;
+  Attrs attrs;
+  attrs.set("dtype", std::string(name_of(declared.dtype)));
+  output = graph.add_node(*m.place.block, *cast, {output}, attrs, m.name).outputs.front();
+}
+
+void settle_outputs(const MilNode& m, std::vector<ValueId>& outputs) {
+  if (m.declared.size() > outputs.size())
+    throw Error(Code::bad_input,
+                text("it gives {} outputs, {} are declared", outputs.size(), m.declared.size()));
+  if (m.declared.size() == 1) cast_as_declared(m, 0, outputs.front());
+  for (std::size_t i = 0; i < m.declared.size(); ++i) {
+    Value& value = m.place.graph->value(outputs[i]);
+    value.type = settled(value.type, m.declared[i], m.outputs[i]);
+    value.name = m.outputs[i];
+  }
+}
+
 // An upgrade may give an operation another type.
 const OpDef& upgraded(MilNode& m) {
   for (int times = 0; times < 4; ++times) {
@@ -238,17 +274,8 @@ std::vector<ValueId> add_mil_node(MilNode& m, std::vector<Block> blocks) {
   Graph& graph = *m.place.graph;
   std::vector<ValueId> outputs =
       graph.add_node(*m.place.block, op, std::move(inputs), attrs, m.name, std::move(blocks)).outputs;
-  return with_note(context, [&] {
-    if (m.declared.size() > outputs.size())
-      throw Error(Code::bad_input,
-                  text("it gives {} outputs, {} are declared", outputs.size(), m.declared.size()));
-    for (std::size_t i = 0; i < m.declared.size(); ++i) {
-      Value& value = graph.value(outputs[i]);
-      value.type = settled(value.type, m.declared[i], m.outputs[i]);
-      value.name = m.outputs[i];
-    }
-    return outputs;
-  });
+  with_note(context, [&] { settle_outputs(m, outputs); });
+  return outputs;
 }
 
 }  // namespace tl::coreml
