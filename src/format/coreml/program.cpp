@@ -91,7 +91,8 @@ class Lowering {
   void in_place(MilNode& m, std::string_view name, const MilValue& value) {
     if (const auto* parts = std::get_if<std::vector<MilValue>>(&value.content))
       return parts_of(m, name, *parts);
-    m.inputs[std::string(name)].push_back(graph_.add_constant(tensor_of(value)));
+    std::string owner = m.outputs.empty() ? m.name : m.outputs.front();
+    m.inputs[std::string(name)].push_back(graph_.add_constant(tensor_of(value), text("{}.{}", owner, name)));
   }
 
   void parts_of(MilNode& m, std::string_view name, const std::vector<MilValue>& parts) {
