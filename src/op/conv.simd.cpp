@@ -25,49 +25,11 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
 #include "simd/finish.inc"
+#include "op/conv_copy.inc"
 // clang-format on
 namespace {
 
 // ---- packing patches: [depth][rows], depth over taps, then channels
-
-// Every second element.
-HWY_INLINE void copy_even(const float* from, const float* end, int length, float* to) {
-  const hn::ScalableTag<float> d;
-  for (int i = 0; i < length; i += gemm_lanes) {
-    if (end - (from + 2 * i) < 2 * gemm_lanes) return copy_slowly(from + 2 * i, length - i, 2, to + i);
-    hn::StoreU(hn::ConcatEven(d, hn::LoadU(d, from + 2 * i + gemm_lanes), hn::LoadU(d, from + 2 * i)), d,
-               to + i);
-  }
-}
-HWY_INLINE void copy_even(const Half* from, const Half* end, int length, float* to) {
-  const hn::ScalableTag<float> d;
-  const hn::ScalableTag<std::int32_t> pair;
-  const hn::Rebind<std::uint16_t, decltype(d)> half;
-  HWY_ALIGN Half even[gemm_lanes];
-  for (int i = 0; i < length; i += gemm_lanes) {
-    if (end - (from + 2 * i) < 2 * gemm_lanes) return copy_slowly(from + 2 * i, length - i, 2, to + i);
-    auto both = hn::LoadU(pair, reinterpret_cast<const std::int32_t*>(from + 2 * i));
-    hn::StoreU(hn::DemoteTo(half, hn::And(both, hn::Set(pair, 0xffff))), half, &even[0].bits);
-    hn::StoreU(load_wide(d, even), d, to + i);
-  }
-}
-
-// May write up to pack_slack floats past `to + length`: what follows is written later.
-template <class T>
-HWY_INLINE void copy_piece(const Piece& piece, const T* plane, const T* end, std::int64_t step, float* to) {
-  const T* from = plane + piece.from;
-  to += piece.at;
-  if (piece.from < 0) {
-    const hn::ScalableTag<float> d;
-    for (int i = 0; i < piece.length; i += gemm_lanes) hn::StoreU(hn::Zero(d), d, to + i);
-  } else if (step == 1) {
-    copy_row(from, end, piece.length, to);
-  } else if (step == 2) {
-    copy_even(from, end, piece.length, to);
-  } else {
-    copy_slowly(from, piece.length, step, to);
-  }
-}
 
 // The patches of `rows` outputs from `first` on, of one group: x is its first channel, end the end of the
 // whole input.
@@ -214,70 +176,132 @@ void run_all(const ConvRun<T, TB>& r, int slots, std::size_t bytes, std::byte* s
   });
 }
 
-// ---- kernels
+// ---- the kernel: one plan, or the phases of a transposed convolution, which are put together in the end
+
+struct Phase {
+  ConvPlan plan;
+  Cut cut;
+  std::size_t weights = 0;  // where its packed weights begin, in elements
+  std::size_t out = 0;      // where its outputs begin, in elements
+};
+
+// The outputs of all phases, one after another, to where they belong.
+template <class T>
+void gather_phases(const std::vector<Phase>& phases, const std::array<std::int64_t, 3>& whole, const T* from,
+                   T* to, const ThreadPool& pool) {
+  std::int64_t planes = phases[0].plan.batch * phases[0].plan.groups * phases[0].plan.outs;
+  std::int64_t size = whole[0] * whole[1] * whole[2];
+  pool.ranges(planes, 1 + 16384 / (1 + size), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i)
+      for (const Phase& phase : phases) {
+        const ConvPlan& p = phase.plan;
+        const T* in = from + phase.out + i * p.out_plane();
+        for (std::int64_t z = 0; z < p.out[0]; ++z)
+          for (std::int64_t y = 0; y < p.out[1]; ++y, in += p.out[2]) {
+            std::int64_t row = (p.first[0] + z * p.step[0]) * whole[1] + p.first[1] + y * p.step[1];
+            T* out = to + i * size + row * whole[2] + p.first[2];
+            for (std::int64_t x = 0; x < p.out[2]; ++x) out[x * p.step[2]] = in[x];
+          }
+      }
+  });
+}
 
 template <class T, class TB> class ConvGemm final : public Kernel {
  public:
-  ConvGemm(const KernelRequest& request, ConvPlan plan, Fused fused)
-      : plan_(std::move(plan)),
-        fused_(fused),
-        slots_(request.machine.pool ? request.machine.pool->threads() : 1) {
-    cut_ = cut_work(plan_, slots_);
-    slot_bytes_ = slot_bytes(plan_, cut_);
+  ConvGemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused fused)
+      : fused_(fused), slots_(request.machine.pool ? request.machine.pool->threads() : 1) {
+    std::size_t elements = 0, outputs = 0;
+    for (ConvPlan& plan : plans) {
+      Phase phase{std::move(plan), {}, elements, outputs};
+      const ConvPlan& p = phase.plan;
+      phase.cut = cut_work(p, slots_);
+      slot_bytes_ = std::max(slot_bytes_, slot_bytes(p, phase.cut));
+      elements += static_cast<std::size_t>(p.groups * padded_columns(p.outs) * p.depth());
+      outputs += static_cast<std::size_t>(p.batch * p.groups * p.outs * p.out_plane());
+      flops += 2.0 * static_cast<double>(p.batch * p.groups * p.outs) *
+               static_cast<double>(p.out_plane() * p.depth());
+      phases_.push_back(std::move(phase));
+    }
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
-    std::int64_t channels = plan_.groups * plan_.outs,
-                 elements = plan_.groups * padded_columns(plan_.outs) * plan_.depth();
-    weight_dtype_ = request.in[1].dtype;
-    bias_dtype_ = request.has(2) ? request.in[2].dtype : DType::f32;
-    has_bias_ = request.has(2);
+    const Shape& out = request.out[0].shape;
+    std::copy(out.begin() + 2, out.end(), whole_.begin() + static_cast<std::ptrdiff_t>(5 - out.size()));
+    channels_ = out[1];
+    staged_ = phases_.size() > 1;
+    stage_at_ = reserve(staged_ ? outputs * sizeof(T) : 0);
     packed.assign(request.in.size(), false);
-    if (const Tensor* weight = request.constant(1)) {
-      weights_ = allocate(static_cast<std::size_t>(elements) * sizeof(TB));
-      pack_weights(plan_, weight_dtype_, weight->data(), reinterpret_cast<TB*>(weights_->data()),
-                   request.machine.pool);
-      packed[1] = true;
-    } else {
-      weights_at_ = scratch;
-      scratch += aligned_bytes(elements * static_cast<std::int64_t>(sizeof(TB)));
-    }
-    bias_.assign(static_cast<std::size_t>(channels), 0);
-    if (const Tensor* bias = request.constant(2); bias && has_bias_) {
-      widen_bias(bias_dtype_, bias->data(), channels, bias_.data());
-      packed[2] = true, has_bias_ = false;
-    }
-    bias_at_ = scratch;
-    if (has_bias_) scratch += aligned_bytes(channels * 4);
-    flops = 2.0 * static_cast<double>(plan_.batch * channels) *
-            static_cast<double>(plan_.out_plane() * plan_.depth());
+    take_weights(request, elements);
+    take_bias(request);
   }
 
   void run(const KernelCall& call) const noexcept override {
     const TB* weights = weights_ ? reinterpret_cast<const TB*>(weights_->data()) : nullptr;
     if (!weights) {
       TB* to = reinterpret_cast<TB*>(call.scratch + weights_at_);
-      pack_weights(plan_, weight_dtype_, call.in[1], to, &call.pool);
+      pack_all(call.in[1], to, &call.pool);
       weights = to;
     }
     const float* bias = bias_.data();
     if (has_bias_) {
       float* to = reinterpret_cast<float*>(call.scratch + bias_at_);
-      widen_bias(bias_dtype_, call.in[2], plan_.groups * plan_.outs, to);
+      widen_bias(bias_dtype_, call.in[2], channels_, to);
       bias = to;
     }
     Finish<T> finish{fused_.before, fused_.after, nullptr};
     if (fused_.residual >= 0) finish.residual = call.input<T>(static_cast<std::size_t>(fused_.residual));
-    ConvRun<T, TB> r{plan_, cut_, call.input<T>(0), weights, bias, finish, call.output<T>(0)};
-    run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
+    T* out = staged_ ? reinterpret_cast<T*>(call.scratch + stage_at_) : call.output<T>(0);
+    for (const Phase& phase : phases_) {
+      ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights,
+                       bias,       finish,    out + phase.out};
+      run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
+    }
+    if (staged_) gather_phases(phases_, whole_, out, call.output<T>(0), call.pool);
   }
 
  private:
-  ConvPlan plan_;
+  std::size_t reserve(std::size_t bytes) {
+    std::size_t at = scratch;
+    scratch += aligned_bytes(static_cast<std::int64_t>(bytes));
+    return at;
+  }
+
+  void pack_all(const std::byte* from, TB* to, const ThreadPool* pool) const {
+    for (const Phase& phase : phases_)
+      pack_weights(phase.plan, weight_dtype_, from, to + phase.weights, pool);
+  }
+
+  void take_weights(const KernelRequest& request, std::size_t elements) {
+    weight_dtype_ = request.in[1].dtype;
+    const Tensor* weight = request.constant(1);
+    if (!weight) {
+      weights_at_ = reserve(elements * sizeof(TB));
+      return;
+    }
+    weights_ = allocate(elements * sizeof(TB) + 1);
+    pack_all(weight->data(), reinterpret_cast<TB*>(weights_->data()), request.machine.pool);
+    packed[1] = true;
+  }
+
+  void take_bias(const KernelRequest& request) {
+    bias_.assign(static_cast<std::size_t>(channels_), 0);
+    has_bias_ = request.has(2);
+    if (!has_bias_) return;
+    bias_dtype_ = request.in[2].dtype;
+    if (const Tensor* bias = request.constant(2)) {
+      widen_bias(bias_dtype_, bias->data(), channels_, bias_.data());
+      packed[2] = true, has_bias_ = false;
+    } else {
+      bias_at_ = reserve(static_cast<std::size_t>(channels_) * 4);
+    }
+  }
+
+  std::vector<Phase> phases_;
   Fused fused_;
-  Cut cut_;
   int slots_;
-  std::size_t slot_bytes_ = 0, weights_at_ = 0, bias_at_ = 0;
-  DType weight_dtype_, bias_dtype_;
-  bool has_bias_ = false;
+  std::array<std::int64_t, 3> whole_ = {1, 1, 1};
+  std::int64_t channels_ = 0;
+  std::size_t slot_bytes_ = 0, weights_at_ = 0, bias_at_ = 0, stage_at_ = 0;
+  DType weight_dtype_ = DType::f32, bias_dtype_ = DType::f32;
+  bool has_bias_ = false, staged_ = false;
   StoragePtr weights_;
   std::vector<float> bias_;
 };
@@ -294,26 +318,39 @@ bool packs_halves(const KernelRequest& request) {
   return HWY_TARGET != HWY_SSE4 && request.in[1].dtype == DType::f16;
 }
 
-template <class T>
-std::unique_ptr<Kernel> make_gemm(const KernelRequest& request, ConvPlan plan, Fused fused) {
-  if (packs_halves(request)) return std::make_unique<ConvGemm<T, Half>>(request, std::move(plan), fused);
-  return std::make_unique<ConvGemm<T, float>>(request, std::move(plan), fused);
+std::unique_ptr<Kernel> make_gemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused f) {
+  bool half = request.in[0].dtype == DType::f16;
+  if (half && packs_halves(request))
+    return std::make_unique<ConvGemm<Half, Half>>(request, std::move(plans), f);
+  if (half) return std::make_unique<ConvGemm<Half, float>>(request, std::move(plans), f);
+  if (packs_halves(request)) return std::make_unique<ConvGemm<float, Half>>(request, std::move(plans), f);
+  return std::make_unique<ConvGemm<float, float>>(request, std::move(plans), f);
 }
 
 std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
   std::optional<Fused> what = fused(request);
   if (!what || !takes(request)) return nullptr;
   const Shape &x = request.in[0].shape, &w = request.in[1].shape;
-  ConvPlan plan =
-      plan_conv(x, w, windows_of(ops::conv, x, w, request.attrs), request.attrs.integer("groups"));
-  if (request.in[0].dtype == DType::f16) return make_gemm<Half>(request, std::move(plan), *what);
-  return make_gemm<float>(request, std::move(plan), *what);
+  std::int64_t groups = request.attrs.integer("groups");
+  return make_gemm(request, {plan_conv(x, w, windows_of(ops::conv, x, w, request.attrs), groups)}, *what);
+}
+
+std::unique_ptr<Kernel> make_conv_transpose(const KernelRequest& request) {
+  std::optional<Fused> what = fused(request);
+  if (!what || !takes(request)) return nullptr;
+  const Shape &x = request.in[0].shape, &w = request.in[1].shape;
+  std::int64_t groups = request.attrs.integer("groups");
+  std::vector<Window> windows = windows_of(ops::conv_transpose, x, w, request.attrs);
+  std::vector<ConvPlan> plans = plan_conv_transpose(x, w, windows, groups);
+  if (plans.empty() || (plans.size() > 1 && what->residual >= 0)) return nullptr;
+  return make_gemm(request, std::move(plans), *what);
 }
 
 }  // namespace
 
 constexpr KernelRow rows[] = {
     {&ops::conv, "conv_gemm", make_conv},
+    {&ops::conv_transpose, "conv_gemm", make_conv_transpose},
 };
 
 }  // namespace tl::HWY_NAMESPACE

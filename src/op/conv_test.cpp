@@ -23,19 +23,17 @@ void check_case(const OpDef& op, const Case& c, DType dtype, std::int64_t bias, 
   Attrs attrs = complete({op.attrs.begin(), op.attrs.end()}, trial.attrs);
   inputs.resize(3);
   Tensor want = run_reference(op, attrs, inputs).front();
-  for (int threads : {1, 3}) {
-    ThreadPool pool(threads);
-    for (Isa isa : isas_here()) {
-      KernelTable table = kernels::conv(isa);
-      for (const KernelRow& row : table) {
-        if (row.op != &op) continue;
-        std::optional<Tensor> got = run_kernel(trial, table, {isa, &pool}, row.name);
-        INFO(row.name, " ", name_of(isa), " x ", text_of(std::span<const Dim>(c.x)), " w ",
-             text_of(std::span<const Dim>(c.weight)), " ", name_of(dtype));
-        if (got) CHECK(worst_error(*got, want, 1e-6) <= 1);
-      }
-    }
-  }
+  static const ThreadPool one(1), three(3);
+  for (const ThreadPool* pool : {&one, &three})
+    for (Isa isa : isas_here())
+      for (KernelTable table : {kernels::conv(isa), kernels::conv_depthwise(isa)})
+        for (const KernelRow& row : table) {
+          if (row.op != &op) continue;
+          std::optional<Tensor> got = run_kernel(trial, table, {isa, pool}, row.name);
+          INFO(row.name, " ", name_of(isa), " x ", text_of(std::span<const Dim>(c.x)), " w ",
+               text_of(std::span<const Dim>(c.weight)), " ", name_of(dtype));
+          if (got) CHECK(worst_error(*got, want, 1e-6) <= 1);
+        }
 }
 
 }  // namespace
@@ -68,6 +66,51 @@ TEST_CASE("convolutions are as the reference") {
     for (DType dtype : {DType::f32, DType::f16})
       for (bool constant : {true, false})
         check_case(ops::conv, c, dtype, constant ? c.weight[0] : 0, constant);
+}
+
+TEST_CASE("transposed convolutions are as the reference") {
+  std::string same = "same", custom = "custom";
+  auto two = list({2, 2});
+  const Case cases[] = {
+      {{1, 3, 5, 6}, {3, 4, 3, 3}},
+      {{2, 4, 5, 6}, {4, 17, 3, 3}, {{"strides", two}, {"pad_type", custom}, {"pad", list({1, 0, 1, 1})}}},
+      {{1, 4, 7}, {4, 3, 4}, {{"groups", std::int64_t{2}}, {"strides", list({3})}, {"pad_type", same}}},
+      {{1, 2, 3, 3, 3}, {2, 2, 2, 3, 2}, {{"dilations", list({2, 1, 1})}, {"strides", list({1, 2, 3})}}},
+      {{1, 2, 3, 3},
+       {2, 1, 3, 3},
+       {{"groups", std::int64_t{2}}, {"strides", two}, {"output_shape", list({1, 2, 7, 7})}}},
+      {{1, 2, 3, 3}, {2, 3, 2, 2}, {{"strides", list({4, 4})}}},
+  };
+  for (const Case& c : cases) {
+    std::int64_t groups =
+        complete({ops::conv_transpose.attrs.begin(), ops::conv_transpose.attrs.end()}, attrs_of(c.attrs))
+            .integer("groups");
+    for (DType dtype : {DType::f32, DType::f16})
+      for (bool constant : {true, false})
+        check_case(ops::conv_transpose, c, dtype, constant ? c.weight[1] * groups : 0, constant);
+  }
+}
+
+TEST_CASE("a clip and a sum are fused before rounding") {
+  Tensor x = random_tensor(DType::f16, {1, 5, 9, 9}, 1), w = random_tensor(DType::f16, {7, 5, 3, 3}, 2);
+  Tensor residual = random_tensor(DType::f16, {1, 7, 7, 7}, 3);
+  Trial trial{ops::conv, {}, {x, w, Tensor(), residual}, {false, true}};
+  const OpDef& relu = find_op("relu");
+  const OpDef& add = find_op("add");
+  Attrs none;
+  trial.post = {{&relu, &none}, {&add, &none, 3}, {&relu, &none}};
+  std::vector<double> sum =
+      to_doubles(run_reference(ops::conv, complete({ops::conv.attrs.begin(), ops::conv.attrs.end()}, {}),
+                               std::vector{converted(x, DType::f32), converted(w, DType::f32), Tensor()})
+                     .front());
+  std::vector<double> other = to_doubles(residual);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::max(0.0, std::max(0.0, sum[i]) + other[i]);
+  ThreadPool pool(1);
+  for (Isa isa : isas_here()) {
+    std::optional<Tensor> got = run_kernel(trial, kernels::conv(isa), {isa, &pool});
+    REQUIRE(got.has_value());
+    CHECK(worst_error(*got, from_doubles(sum, DType::f16, {1, 7, 7, 7}), 1e-5) <= 1);
+  }
 }
 
 }  // namespace tl

@@ -16,14 +16,14 @@ void check(const OpDef& op, std::vector<Tensor> inputs, Named attrs, std::initia
   Tensor want = run_reference(op, complete({op.attrs.begin(), op.attrs.end()}, trial.attrs), all).front();
   double terms =
       1 + static_cast<double>(inputs[0].size()) / static_cast<double>(std::max<std::int64_t>(1, want.size()));
+  static const ThreadPool one(1), three(3);
   for (int mask : masks)
-    for (int threads : {1, 3}) {
-      ThreadPool pool(threads);
+    for (const ThreadPool* pool : {&one, &three}) {
       trial.constant = {(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0};
       for (Isa isa : isas_here()) {
-        std::optional<Tensor> got = run_kernel(trial, kernels::matmul(isa), {isa, &pool});
+        std::optional<Tensor> got = run_kernel(trial, kernels::matmul(isa), {isa, pool});
         INFO(op.name, " ", name_of(isa), " ", text_of(inputs[0].type()), " ", text_of(inputs[1].type()),
-             " constants ", mask, " threads ", threads);
+             " constants ", mask, " threads ", pool->threads());
         REQUIRE(got.has_value());
         CHECK(worst_error(*got, want, 1e-6 * std::max(1.0, terms)) <= 1);
       }
