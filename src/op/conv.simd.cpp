@@ -159,10 +159,15 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
       tile_function<TB>(rows, left)(a + (p - first) * depth, group + column * depth, depth, panel_width(left),
                                     c);
       turn_tile(c, rows, columns, turned);
+      std::int64_t channel = g * plan.outs + column;
+      if (r.finish.block)
+        for (int j = 0; j < columns; ++j)
+          apply_row<false>(turned + j * tile_rows_padded, r.bias + channel + j, tile_rows_padded, r.finish);
+      Finish<T> finish = r.finish.block ? rest_of(r.finish) : r.finish;
       for (int j = 0; j < columns; ++j)
         finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded,
-                                                   r.bias + g * plan.outs + column + j, rows, r.finish,
-                                                   (ng * plan.outs + column + j) * plane + p, r.out);
+                                                   r.finish.block ? no_bias : r.bias + channel + j, rows,
+                                                   finish, (ng * plan.outs + column + j) * plane + p, r.out);
     }
   }
 }
@@ -246,8 +251,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
       widen_bias(bias_dtype_, call.in[2], channels_, to);
       bias = to;
     }
-    Finish<T> finish{fused_.before, fused_.after, nullptr};
-    if (fused_.residual >= 0) finish.residual = call.input<T>(static_cast<std::size_t>(fused_.residual));
+    Finish<T> finish = finish_of<T>(fused_, call);
     T* out = staged_ ? reinterpret_cast<T*>(call.scratch + stage_at_) : call.output<T>(0);
     for (const Phase& phase : phases_) {
       ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights,

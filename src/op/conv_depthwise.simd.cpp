@@ -88,8 +88,8 @@ HWY_NOINLINE void sum_row(const float* const* from, const float* weight, std::si
     for (std::size_t t = 0; t < taps; ++t) {
       auto w = hn::Set(d, weight[t]);
       HWY_UNROLL(4)
-      for (int u = 0; u < unroll; ++u) sum[u] =
-          hn::MulAdd(w, hn::LoadU(d, from[t] + i + u * gemm_lanes), sum[u]);
+      for (int u = 0; u < unroll; ++u)
+        sum[u] = hn::MulAdd(w, hn::LoadU(d, from[t] + i + u * gemm_lanes), sum[u]);
     }
     HWY_UNROLL(4) for (int u = 0; u < unroll; ++u) hn::StoreU(sum[u], d, out + i + u * gemm_lanes);
   }
@@ -128,6 +128,8 @@ template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int
   float* sums = scratch + b.rows * b.pitch + pack_slack;
   for (std::int64_t y = 0; y < rows; ++y) fill_row(plan, b, plane, end, y0 + y, band + y * b.pitch);
   std::array<const float*, most_taps> from;
+  const Finish<T>& f = r.finish;
+  const Finish<T> rest = f.block ? rest_of(f) : f;
   for (std::int64_t o = 0; o < plan.outs; ++o) {
     std::int64_t channel = g * plan.outs + o;
     const float* weight = r.weights + channel * static_cast<std::int64_t>(plan.taps.size());
@@ -138,11 +140,10 @@ template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int
         from[t] = band + row * b.pitch + dx % s * b.phase + dx / s;
       }
       sum_row(from.data(), weight, plan.taps.size(), width, sums);
+      if (f.block) apply_row<false>(sums, r.bias + channel, static_cast<int>(padded_columns(width)), f);
       std::int64_t at = ((ng * plan.outs + o) * plan.out[1] + y) * width;
-      for (std::int64_t x = 0; x < width; x += 1 << 20)
-        finish_run<gemm_lanes, false>(sums + x, r.bias + channel,
-                                      static_cast<int>(std::min<std::int64_t>(width - x, 1 << 20)), r.finish,
-                                      at + x, r.out);
+      finish_run<gemm_lanes, false>(sums, f.block ? no_bias : r.bias + channel, static_cast<int>(width), rest,
+                                    at, r.out);
     }
   }
 }
@@ -176,8 +177,7 @@ template <class T> class ConvDepthwise final : public Kernel {
   }
 
   void run(const KernelCall& call) const noexcept override {
-    Finish<T> finish{fused_.before, fused_.after, nullptr};
-    if (fused_.residual >= 0) finish.residual = call.input<T>(static_cast<std::size_t>(fused_.residual));
+    Finish<T> finish = finish_of<T>(fused_, call);
     DepthwiseRun<T> r{plan_,        band_,  call.input<T>(0), weights_.data(),
                       bias_.data(), finish, call.output<T>(0)};
     float* scratch_floats = reinterpret_cast<float*>(call.scratch);
@@ -210,7 +210,9 @@ std::unique_ptr<Kernel> make_depthwise(const KernelRequest& request) {
   for (const Tap& tap : plan.taps) flat = flat && tap.offset[0] == 0;
   bool fits = plan.channels == 1 && plan.groups > 1 && plan.outs >= 1 && plan.outs <= 4 &&
               plan.taps.size() <= most_taps;
-  if (!flat || !fits || plan.out_plane() == 0 || plan.in_plane() == 0) return nullptr;
+  if (!flat || !fits || plan.out[2] > 1 << 24 || plan.in[2] > 1 << 24 || plan.out_plane() == 0 ||
+      plan.in_plane() == 0)
+    return nullptr;
   if (request.in[0].dtype == DType::f16)
     return std::make_unique<ConvDepthwise<Half>>(request, std::move(plan), *what);
   return std::make_unique<ConvDepthwise<float>>(request, std::move(plan), *what);

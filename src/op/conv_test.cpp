@@ -113,4 +113,27 @@ TEST_CASE("a clip and a sum are fused before rounding") {
   }
 }
 
+TEST_CASE("a row and a sum are fused before rounding") {
+  const OpDef &silu = find_op("silu"), &add = find_op("add");
+  Attrs none, groups = attrs_of({{"groups", std::int64_t{5}}});
+  ThreadPool pool(1);
+  for (bool depthwise : {false, true}) {
+    Tensor x = random_tensor(DType::f32, {1, 5, 9, 9}, 1),
+           w = random_tensor(DType::f32, {5, depthwise ? 1 : 5, 3, 3}, 2);
+    Tensor bias = random_tensor(DType::f32, {5}, 4), residual = random_tensor(DType::f32, {1, 5, 7, 7}, 3);
+    Trial trial{ops::conv, depthwise ? groups : none, {x, w, bias, residual}, {false, true, true}};
+    trial.post = {{&silu, &none}, {&add, &none, 3}};
+    Attrs attrs = complete({ops::conv.attrs.begin(), ops::conv.attrs.end()}, trial.attrs);
+    std::vector<double> sum = to_doubles(run_reference(ops::conv, attrs, std::vector{x, w, bias}).front());
+    std::vector<double> other = to_doubles(residual);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = sum[i] / (1 + std::exp(-sum[i])) + other[i];
+    for (Isa isa : isas_here()) {
+      KernelTable table = depthwise ? kernels::conv_depthwise(isa) : kernels::conv(isa);
+      std::optional<Tensor> got = run_kernel(trial, table, {isa, &pool});
+      REQUIRE(got.has_value());
+      CHECK(worst_error(*got, from_doubles(sum, DType::f32, {1, 5, 7, 7}), 3e-6) <= 1);
+    }
+  }
+}
+
 }  // namespace tl

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what follows a kernel as clips and one addition.
+// Reads what follows a kernel as clips, one row of a single input, and one addition.
 #include "op/fuse.h"
 
 #include <algorithm>
@@ -27,14 +27,24 @@ void then(Clip& clip, Clip next) {
 
 std::optional<Fused> fused(const KernelRequest& request) {
   Fused result;
+  bool late = false;  // whether clips belong to the end
   for (const PostOp& post : request.post) {
     if (std::optional<Clip> clip = clip_of(post)) {
-      then(result.residual < 0 ? result.before : result.after, *clip);
+      bool first = !late && !result.block;
+      then(first ? result.before : result.after, *clip);
+      late = late || !first;
       continue;
     }
-    bool adds = post.op->name == "add" && post.operand >= 0 && result.residual < 0;
-    if (!adds || request.in[static_cast<std::size_t>(post.operand)] != request.out[0]) return std::nullopt;
-    result.residual = post.operand;
+    if (post.op->name == "add" && post.operand >= 0) {
+      bool fits = result.residual < 0 && (!late || result.after.is_none());
+      if (!fits || request.in[static_cast<std::size_t>(post.operand)] != request.out[0]) return std::nullopt;
+      result.residual = post.operand;
+      late = true;
+      continue;
+    }
+    if (late || result.block || post.operand >= 0) return std::nullopt;
+    result.block = post_block(request.machine.isa, post);
+    if (!result.block || result.block.takes_operand()) return std::nullopt;
   }
   return result;
 }

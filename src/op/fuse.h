@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that a sum of products applies to its result before rounding: clips, and one addition.
+// Operations that a sum of products applies to its result before rounding: clips, an elementwise row, an
+// addition.
 #pragma once
 #include <limits>
 
-#include "op/kernel.h"
+#include "op/post.h"
 
 namespace tl {
 
 struct Clip {
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+  bool is_none() const { return low == -std::numeric_limits<float>::infinity() && high == -low; }
 };
 
-struct Fused {  // clip, then add input `residual`, then clip
+struct Fused {  // clip, then the row, then add input `residual`, then clip
   Clip before = {}, after = {};
+  PostBlock block = {};
   int residual = -1;
 };
 

@@ -145,27 +145,40 @@ template <class T, class U, class TB> struct Product {
   const float* bias;
 };
 
+struct Place {
+  std::int64_t batch = 0, m = 0, panel = 0;
+  int rows = 0, columns = 0;
+};
+
+// The tile c to where it belongs; `c` is followed by room for the turned tile.
 template <class Out>
-void store_tile(const Layout& l, const float* c, float* turned, const std::int64_t (&place)[4], int rows,
-                int columns, const float* bias, const Finish<Out>& f, Out* out) {
-  auto [batch, m, panel, by_row] = place;
+void store_tile(const Layout& l, float* c, const Place& at_tile, const float* bias, Finish<Out> f, Out* out) {
+  auto [batch, m, panel, rows, columns] = at_tile;
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
+  const float* own = bias + n;
+  if (f.block) {
+    for (int r = 0; r < rows; ++r)
+      apply_row<true>(c + r * tile_columns, own, static_cast<int>(padded_columns(columns)), f);
+    f = rest_of(f);
+    own = no_bias;
+  }
   if (l.c_run[at(panel)]) {
     for (int r = 0; r < rows; ++r)
-      finish_run<gemm_lanes, true>(c + r * tile_columns, bias + n, columns, f,
+      finish_run<gemm_lanes, true>(c + r * tile_columns, own, columns, f,
                                    base + l.c.cm[at(m + r)] + l.c.cn[at(n)], out);
     return;
   }
-  if (by_row) {
+  if (l.c_rows_run[at(m / tile_rows)]) {
+    float* turned = c + tile_rows_padded * tile_columns;
     turn_tile(c, rows, columns, turned);
     for (int j = 0; j < columns; ++j)
-      finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded, bias + n + j, rows, f,
+      finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded, own + j, rows, f,
                                                  base + l.c.cm[at(m)] + l.c.cn[at(n + j)], out);
     return;
   }
   for (int r = 0; r < rows; ++r)
     for (int j = 0; j < columns; ++j)
-      finish_run<1, true>(c + r * tile_columns + j, bias + n + j, 1, f,
+      finish_run<1, true>(c + r * tile_columns + j, own + j, 1, f,
                           base + l.c.cm[at(m + r)] + l.c.cn[at(n + j)], out);
 }
 
@@ -210,8 +223,7 @@ HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, Out
       if (ready) tile_function<TB>(rows, width)(tile, ready, depth, width, c);
       else if (direct) tile_function<U>(rows, width)(tile, direct, depth, l.b_step, c);
       else tile_function<float>(rows, width)(tile, own, depth, width, c);
-      std::int64_t place[4] = {batch, m, panel, l.c_rows_run[at(m / tile_rows)]};
-      store_tile(l, c, c + tile_rows_padded * tile_columns, place, rows, columns, p.bias, f, out);
+      store_tile(l, c, {batch, m, panel, rows, columns}, p.bias, f, out);
     }
   }
 }
@@ -246,8 +258,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
       widen_bias(bias_dtype_, bias_size_, call.in[2], to);
       bias = to;
     }
-    Finish<Out> finish{fused_.before, fused_.after, nullptr};
-    if (fused_.residual >= 0) finish.residual = call.input<Out>(at(fused_.residual));
+    Finish<Out> finish = finish_of<Out>(fused_, call);
     Product<T, U, TB> p{
         l_, a, a + a_size_, b, b + (b ? b_size_ : 0), panels_ ? data_of<TB>(panels_->data()) : nullptr, bias};
     Out* out = call.output<Out>(0);

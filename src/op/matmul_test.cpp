@@ -102,4 +102,22 @@ TEST_CASE("integer products wrap") {
         {0});
 }
 
+TEST_CASE("a row is fused with a linear layer") {
+  const OpDef &tanh = find_op("tanh"), &add = find_op("add");
+  Attrs none;
+  Tensor x = random_tensor(DType::f32, {17, 9}, 1), w = random_tensor(DType::f32, {50, 9}, 2);
+  Tensor bias = random_tensor(DType::f32, {50}, 3), residual = random_tensor(DType::f32, {17, 50}, 4);
+  Trial trial{ops::linear, {}, {x, w, bias, residual}, {false, true, true}};
+  trial.post = {{&tanh, &none}, {&add, &none, 3}};
+  std::vector<double> sum = to_doubles(run_reference(ops::linear, {}, std::vector{x, w, bias}).front());
+  std::vector<double> other = to_doubles(residual);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::tanh(sum[i]) + other[i];
+  ThreadPool pool(1);
+  for (Isa isa : isas_here()) {
+    std::optional<Tensor> got = run_kernel(trial, kernels::matmul(isa), {isa, &pool});
+    REQUIRE(got.has_value());
+    CHECK(worst_error(*got, from_doubles(sum, DType::f32, {17, 50}), 2e-6) <= 1);
+  }
+}
+
 }  // namespace tl
