@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two forms of `tl show`.
+#pragma once
+#include "cli/command.h"
+#include "model/metadata.h"
+
+namespace tl::cli {
+
+std::string json_of(const ModelFile&);       // with the names of m.metadata
+std::string short_text(const MetaValue&);    // long lists and texts cut
+
+}  // namespace tl::cli
