@@ -5,6 +5,7 @@ import argparse
 import pathlib
 import statistics
 import subprocess
+import tempfile
 import time
 
 root = pathlib.Path(__file__).resolve().parent.parent
@@ -22,11 +23,16 @@ def main():
     p.add_argument("--runs", type=int, default=50)
     p.add_argument("--case", help="a folder with a model.mlpackage and in0.npz; predicts it and writes its outputs")
     o = p.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        report(o, scratch)
+
+
+def report(o, scratch):
     commands = {"/bin/true": ["/bin/true"], "tl --version": [o.tl, "--version"]}
     if o.case:
         case = pathlib.Path(o.case)
         model = next(case.glob("*.ml*"))
-        commands[f"tl predict {case.name}"] = [o.tl, "predict", model, "--inputs", case / "in0.npz", "--outputs", "/dev/null"]
+        commands[f"tl predict {case.name}"] = [o.tl, "predict", model, "--inputs", case / "in0.npz", "--outputs", pathlib.Path(scratch) / "out.npz"]
     else:
         model = root / "examples" / "guide" / "model.mlpackage"
         commands["tl predict model.mlpackage --random"] = [o.tl, "predict", model, "--random"]

@@ -41,6 +41,8 @@ class Comparison {
     }
   }
 
+  void count_texts(std::int64_t n) { count_ += n; }
+
   std::string verdict() const {
     if (wrong_ > 0) differ(text("{} ({} of {} values differ by more than {:g} + {:g} × |expected|)", worst_line_, wrong_, count_, tolerance_.absolute, tolerance_.relative));
     std::string where = largest_ > 0 ? " at " + largest_place_ : "";
@@ -62,6 +64,7 @@ void compare_tensors(Comparison& all, const Tensor& got, const Tensor& want, con
   if (got.dtype() == DType::string) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(got.size()); ++i) {
       const std::string &g = got.as<std::string>()[i], &w = want.as<std::string>()[i];
+      all.count_texts(1);
       if (g != w) differ(text("'{}'{} is '{}', expected '{}'", name, index_text(static_cast<std::int64_t>(i), want.shape()), printable(g), printable(w)));
     }
     return;

@@ -27,11 +27,10 @@ void write_arrays(const std::string& path, const Rows& results, const Global& gl
     else left_out.push_back(text("'{}'", name));
   }
   if (left_out.empty()) return data::write_npz(path, arrays);
-  std::string what = text("{} {}: an .npz holds arrays only, a .json file holds all", join(left_out, ", "),
-                          left_out.size() == 1 ? "is a dictionary" : "are dictionaries");
-  if (arrays.empty()) throw Error(Code::bad_use, text("{}: {}", path, what));
+  std::string which = join(left_out, ", ");
+  if (arrays.empty()) throw Error(Code::bad_use, text("{}: {} cannot be written: an .npz holds no dictionaries, a .json file does", path, which));
   data::write_npz(path, arrays);
-  global.notice(text("{}: left out {}", path, what));
+  global.notice(text("{}: left out {}: an .npz holds no dictionaries, a .json file does", path, which));
 }
 
 std::string number(double x) { return text("{:.6g}", x); }

@@ -146,7 +146,8 @@ std::string page_of(const ModelFile& file) {
   for (const Function& function : file.functions) page += operations_text(file, function, file.functions.size() > 1);
   if (!file.parts.empty()) page += "Parts, in order\n";
   for (const auto& [name, part] : file.parts) append_part(page, name, part, 1);
-  if (!file.tensors.empty()) page += tensors_text(file);
+  bool graph = std::any_of(file.functions.begin(), file.functions.end(), [](const Function& f) { return f.graph.has_value(); });
+  if (!file.tensors.empty() && !graph) page += tensors_text(file);
   return page + pairs_text(file);
 }
 

@@ -22,6 +22,12 @@ std::string stored_name(DType dtype) {
   }
 }
 
+// Formats spell types in their own way: "fp16" is "F16", "Q4_0" stays.
+std::string plain_name(const std::string& stored) {
+  std::optional<DType> dtype = dtype_named(stored);
+  return dtype && *dtype != DType::string && *dtype != DType::boolean ? stored_name(*dtype) : stored;
+}
+
 class Weights {
  public:
   void add(const std::string& name, std::int64_t elements, std::uint64_t bytes, std::size_t rank) {
@@ -32,9 +38,11 @@ class Weights {
     if (rank >= 2) p.of_matrices += elements;
   }
   void add(const ModelFile& file) {
-    for (const NamedTensor& t : file.tensors) add(t.stored, volume(t.shape), t.bytes, t.shape.size());
+    bool graphs = false;  // which hold the weights, so that the list of tensors says nothing more
     for (const Function& function : file.functions)
-      if (function.graph) add(*function.graph);
+      if (function.graph) add(*function.graph), graphs = true;
+    for (const NamedTensor& t : file.tensors)
+      if (!graphs) add(plain_name(t.stored), volume(t.shape), t.bytes, t.shape.size());
     for (const auto& [name, part] : file.parts) add(part);
   }
   std::vector<Precision> sorted() && {
