@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -62,24 +61,20 @@ void uniform(const ReferenceCall& call) {
   Array& out = shaped_output(call);
   RandomStream random = stream_of(call);
   double low = call.attrs.number("low"), width = call.attrs.number("high") - low;
-  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = low + width * random.uniform(i, digits_of(out.dtype));
+  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = low + width * random.uniform(digits_of(out.dtype));
 }
 
-// Two uniform numbers give one normal one (Box and Muller).
 void normal(const ReferenceCall& call) {
   Array& out = shaped_output(call);
   RandomStream random = stream_of(call);
   double mean = call.attrs.number("mean"), deviation = call.attrs.number("stddev");
-  for (std::size_t i = 0; i < out.data.size(); ++i) {
-    double radius = std::sqrt(-2 * std::log(1 - random.uniform(2 * i)));
-    out.data[i] = mean + deviation * radius * std::cos(2 * std::numbers::pi * random.uniform(2 * i + 1));
-  }
+  for (double& x : out.data) x = mean + deviation * random.normal();
 }
 
 void bernoulli(const ReferenceCall& call) {
   Array& out = shaped_output(call);
   RandomStream random = stream_of(call);
-  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = random.uniform(i) < call.attrs.number("prob");
+  for (double& x : out.data) x = random.uniform() < call.attrs.number("prob");
 }
 
 // The running sums of one row's probabilities; logits are made so first.
@@ -105,7 +100,7 @@ void categorical(const ReferenceCall& call) {
   for (std::size_t row = 0; row < x.data.size() / classes; ++row) {
     auto sums = running_sums(std::span(x.data).subspan(row * classes, classes), call.attrs.word("mode") == "logits");
     for (std::size_t i = row * size; i < (row + 1) * size; ++i) {
-      auto found = std::upper_bound(sums.begin(), sums.end(), random.uniform(i) * sums.back());
+      auto found = std::upper_bound(sums.begin(), sums.end(), random.uniform() * sums.back());
       out.data[i] = static_cast<double>(std::min<std::ptrdiff_t>(found - sums.begin(), static_cast<std::ptrdiff_t>(classes) - 1));
     }
   }

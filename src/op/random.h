@@ -1,28 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random numbers by counter: element i of a stream depends on its seed and on i alone, so that any thread may make it.
+// Random numbers as NumPy's RandomState draws them (Mersenne Twister, 53 bits; normals by the polar method), so that
+// a model's random numbers can be checked against Python: RandomState(seed).uniform, .normal.
 #pragma once
+#include <cmath>
 #include <cstdint>
+#include <random>
 
 namespace tl {
 
 class RandomStream {
  public:
-  explicit RandomStream(std::uint64_t seed) : key_(mixed(seed + golden)) {}
+  // Seeds beyond 32 bits are folded: RandomState has no streams for them.
+  explicit RandomStream(std::uint64_t seed) : engine_(static_cast<std::uint32_t>(seed ^ seed >> 32)) {}
 
-  std::uint64_t bits(std::uint64_t i) const { return mixed(key_ + (i + 1) * golden); }
   // Uniform in [0, 1), a multiple of 2^-digits: with no more digits than a type has, rounding to it never gives 1.
-  double uniform(std::uint64_t i, int digits = 53) const {
-    return static_cast<double>(bits(i) >> (64 - digits)) / static_cast<double>(std::uint64_t{1} << digits);
+  double uniform(int digits = 53) {
+    std::uint64_t high = engine_() >> 5, low = engine_() >> 6;
+    std::uint64_t bits = high << 26 | low;
+    return std::ldexp(static_cast<double>(bits >> (53 - digits)), -digits);
+  }
+
+  double normal() {
+    if (has_spare_) {
+      has_spare_ = false;
+      return spare_;
+    }
+    double a, b, r;
+    do {
+      a = 2 * uniform() - 1;
+      b = 2 * uniform() - 1;
+      r = a * a + b * b;
+    } while (r >= 1 || r == 0);
+    double scale = std::sqrt(-2 * std::log(r) / r);
+    spare_ = scale * a;
+    has_spare_ = true;
+    return scale * b;
   }
 
  private:
-  static constexpr std::uint64_t golden = 0x9e3779b97f4a7c15u;
-  static std::uint64_t mixed(std::uint64_t z) {  // the finaliser of SplitMix64
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-  }
-  std::uint64_t key_;
+  std::mt19937 engine_;
+  double spare_ = 0;
+  bool has_spare_ = false;
 };
 
 }  // namespace tl

@@ -24,7 +24,7 @@ struct Workspace {
   std::vector<RunValue> values = {};
   std::map<const Node*, std::vector<Made>> made = {};
   StoragePtr scratch = allocate(0);
-  std::uint64_t counter = 0;
+  std::uint64_t draws = 0;  // each has a seed of its own
 };
 
 class DynamicPlan final : public Plan {
@@ -39,7 +39,7 @@ class DynamicPlan final : public Plan {
   void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs, const RunOptions& options) const override {
     std::unique_ptr<Workspace> space = shelf_.take([&] { return std::make_unique<Workspace>(); });
     space->values.assign(graph_.value_count(), {});
-    space->counter = 0;
+    space->draws = 0;
     for (std::size_t i = 0; i < inputs.size(); ++i) space->values[index(graph_.body.inputs[i])] = inputs[i];
     if (options.profile) start_profile(*options.profile);
     for (std::size_t k = 0; k < graph_.body.nodes.size(); ++k) {
@@ -181,7 +181,7 @@ class DynamicPlan final : public Plan {
       if (decides_shape || graph_.value(node.inputs[i]).is_constant()) small[i] = pointers[i];
     }
     const Workspace::Made& made = made_for(node, types, {given.get(), n}, small, space);
-    std::uint64_t seed = mixed(options.seed, space.counter++);
+    std::uint64_t seed = options.seed + (has(node.op->traits, Traits::random) ? space.draws++ : 0);
     std::vector<Tensor> results = made.compute.kernel() ? with_kernel(made, pointers, space, seed)
                                                         : run_reference(*node.op, node.attrs, tensors, seed);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = std::move(results[i]);

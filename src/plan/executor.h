@@ -15,9 +15,6 @@ std::shared_ptr<const Plan> make_dynamic(Graph, const Machine&, const Options&);
 // A tensor over memory of someone else's, which must outlive it.
 Tensor borrowed(const Type&, const std::byte* data);
 
-// Different for every node and every time it runs.
-std::uint64_t mixed(std::uint64_t seed, std::uint64_t counter);
-
 void check_stop(const RunOptions&);  // throws Error(interrupted) if the caller wants it to end
 
 // Adds to `profile`, if there is one, the time from its making to its end.

@@ -28,6 +28,7 @@ struct Step {
   Fused what = {};
   Compute compute;
   std::size_t first_in = 0, first_out = 0;  // in an arena's tables of pointers
+  std::uint64_t random = 0;                 // how many random steps come before: each has a seed of its own
 };
 
 // What one run needs of its own.
@@ -57,7 +58,7 @@ class StaticPlan final : public Plan {
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       if (options.stop) check_stop(options);
       Stopwatch watch(options.profile, k);
-      run_step(steps_[k], *arena, inputs, mixed(options.seed, k));
+      run_step(steps_[k], *arena, inputs, options.seed + steps_[k].random);
     }
     outputs.resize(graph_.body.outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i) give(graph_.body.outputs[i], *arena, inputs, outputs[i]);
@@ -99,6 +100,7 @@ class StaticPlan final : public Plan {
   }
 
   void make_steps(bool with_fusion) {
+    std::uint64_t random_steps = 0;
     std::map<const Node*, Compute> fused;  // made while asking whether they fit
     auto fits = [&](const Fused& what) {
       Compute compute = compute_of(what);
@@ -111,7 +113,9 @@ class StaticPlan final : public Plan {
       auto found = fused.find(what.node);
       Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second);
       Step::Kind kind = kind_of(what, compute);
-      steps_.push_back({kind, std::move(what), std::move(compute), 0, 0});
+      bool draws = has(what.node->op->traits, Traits::random);
+      steps_.push_back({kind, std::move(what), std::move(compute), 0, 0, random_steps});
+      random_steps += draws;
     }
   }
 
