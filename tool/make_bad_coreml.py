@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the malformed Core ML models of test/format/bad and the seeds of the Core ML fuzz targets.
 
-Every case is a small sound model with one thing wrong, and beside it stands the message that tl must give. Run it from
-the root of the project, without arguments; the result is committed."""
+Every case is a small sound model with one thing wrong, and beside it stands the message that tl must give.
+Run it from the root of the project, without arguments; the result is committed."""
+
 import json
 import pathlib
 import shutil
@@ -63,7 +64,9 @@ def blob(dtype, shape, offset=64, file="@model_path/weights/weight.bin"):
 
 
 def op(kind, inputs, outputs, attributes=None, blocks=()):
-    args = b"".join(entry(2, k, sub(1, sub(1, v)) if isinstance(v, str) else sub(1, sub(2, v))) for k, v in inputs.items())
+    args = b"".join(
+        entry(2, k, sub(1, sub(1, v)) if isinstance(v, str) else sub(1, sub(2, v))) for k, v in inputs.items()
+    )
     named_outputs = b"".join(sub(3, named(*o)) for o in outputs)
     attrs = b"".join(entry(5, k, v) for k, v in (attributes or {}).items())
     return sub(1, kind) + args + named_outputs + b"".join(sub(4, b) for b in blocks) + attrs
@@ -100,6 +103,7 @@ def feature(name, kind=None):
 def description(inputs=("x",), outputs=("y",), more=b""):
     def all_of(field, features):
         return b"".join(sub(field, feature(f) if isinstance(f, str) else f) for f in features)
+
     return all_of(1, inputs) + all_of(10, outputs) + more
 
 
@@ -151,8 +155,12 @@ def packages():
     yield "no_manifest", {"Data/com.apple.CoreML/model.mlmodel": model()}, "is a folder, but not a model"
     yield "manifest_not_json", {"Manifest.json": b"{"}, "Manifest.json: is not a JSON object"
     yield "manifest_version", package(about=manifest(fileFormatVersion="2.0.0")), "has format version 2.0.0"
-    yield "manifest_no_items", package(about=manifest(itemInfoEntries=[])), "Manifest.json: has no 'itemInfoEntries'"
-    yield "manifest_no_root", package(about=manifest(rootModelIdentifier="0")), "the root model 0 is not among its items"
+    yield "manifest_no_items", package(
+        about=manifest(itemInfoEntries=[])
+    ), "Manifest.json: has no 'itemInfoEntries'"
+    yield "manifest_no_root", package(
+        about=manifest(rootModelIdentifier="0")
+    ), "the root model 0 is not among its items"
     bad = {ROOT: {"path": "a", "name": "a", "description": ""}}
     yield "manifest_no_author", package(about=manifest(itemInfoEntries=bad)), f"item {ROOT}: has no 'author'"
     up = {ROOT: item("../../model.mlmodel")}
@@ -160,9 +168,13 @@ def packages():
     two = {"a": item("a/a.mlmodel"), "b": item("b/b.mlmodel")}
     several = {k: v for k, v in manifest(itemInfoEntries=two).items() if k != "rootModelIdentifier"}
     yield "manifest_two_models", package(about=several), "has no rootModelIdentifier and several models"
-    yield "model_missing", package(False), "the model Data/com.apple.CoreML/model.mlmodel that Manifest.json names is missing"
+    yield "model_missing", package(
+        False
+    ), "the model Data/com.apple.CoreML/model.mlmodel that Manifest.json names is missing"
     yield "weights_missing", package(with_weights()), "const 'w': "
-    yield "weights_short", package(with_weights(), weights(data=bytes(8))), "ends at 144, after the file's end at 136"
+    yield "weights_short", package(
+        with_weights(), weights(data=bytes(8))
+    ), "ends at 144, after the file's end at 136"
     yield "weights_far", package(with_weights(), weights(offset=2**64 - 64)), "after the file's end at 144"
     yield "weights_header", package(with_weights(), b"\1\0"), "ends early"
     yield "weights_no_blob", package(with_weights(), weights(sentinel=1)), "there is no blob at offset 64"
@@ -194,47 +206,88 @@ def models():
     yield "unknown_type", model(kind=999), "has a type of model that is not known (999)"
     yield "feature_no_name", model(about=description([feature("")])), "has no name"
     yield "feature_twice", model(about=description(["x", "x"])), "the feature 'x' is described twice"
-    yield "feature_negative", model(about=description([feature("x", array([-4]))])), "a length of -4 is not possible"
-    yield "feature_type", model(about=description([feature("x", array([4], 7))])), "arrays of element type 0x7 are not known"
+    yield "feature_negative", model(
+        about=description([feature("x", array([-4]))])
+    ), "a length of -4 is not possible"
+    yield "feature_type", model(
+        about=description([feature("x", array([4], 7))])
+    ), "arrays of element type 0x7 are not known"
     ranges = sub(31, sub(1, num(1, 5), num(2, 3)))
-    yield "range_empty", model(about=description([feature("x", array([4], more=ranges))])), "the range 5 to 3 is empty"
+    yield "range_empty", model(
+        about=description([feature("x", array([4], more=ranges))])
+    ), "the range 5 to 3 is empty"
     ranges = sub(31, sub(1, num(1, 1), num(2, 3)), sub(1, num(1, 1), num(2, 3)))
-    yield "range_count", model(about=description([feature("x", array([4], more=ranges))])), "2 ranges are given for 1 dimensions"
+    yield "range_count", model(
+        about=description([feature("x", array([4], more=ranges))])
+    ), "2 ranges are given for 1 dimensions"
     shapes = sub(21, sub(1, sub(1, varint(4), varint(4))))
-    yield "shape_rank", model(about=description([feature("x", array([4], more=shapes))])), "the shape [4, 4] is listed for one of rank 1"
+    yield "shape_rank", model(
+        about=description([feature("x", array([4], more=shapes))])
+    ), "the shape [4, 4] is listed for one of rank 1"
     color = sub(4, num(1, 8), num(2, 8), num(3, 11))
-    yield "image_color", model(about=description([feature("x", color)])), "11 is not the number of a color space"
+    yield "image_color", model(
+        about=description([feature("x", color)])
+    ), "11 is not the number of a color space"
     yield "no_function", model(num(1, 1)), "the program has no function"
-    yield "other_block", model(num(1, 1) + entry(2, "main", sub(2, "CoreML6") + entry(3, "a", block([], [])) + entry(3, "b", block([], [])))), \
-        "has no block for its opset 'CoreML6'"
-    yield "input_not_described", model(program(inputs=(X, ("z", "fp32", [1])))), "an input 'z' that is not described"
+    yield "other_block", model(
+        num(1, 1)
+        + entry(2, "main", sub(2, "CoreML6") + entry(3, "a", block([], [])) + entry(3, "b", block([], [])))
+    ), "has no block for its opset 'CoreML6'"
+    yield "input_not_described", model(
+        program(inputs=(X, ("z", "fp32", [1])))
+    ), "an input 'z' that is not described"
     yield "input_not_taken", model(about=description(["x", "z"])), "the input 'z' is described"
     yield "output_not_given", model(about=description(outputs=["y", "z"])), "the output 'z' is described"
     yield "input_twice", model(program(inputs=(X, X))), "'x' is defined twice"
-    yield "not_defined", of(op("relu", {"x": "q"}, [Y])), "relu 'y': input 'x': 'q' is not defined before it is used"
+    yield "not_defined", of(
+        op("relu", {"x": "q"}, [Y])
+    ), "relu 'y': input 'x': 'q' is not defined before it is used"
     yield "itself", of(op("relu", {"x": "y"}, [Y])), "'y' is not defined before it is used"
     yield "defined_twice", of(RELU, RELU), "relu 'y': 'y' is defined twice"
     yield "output_not_defined", of(RELU, outputs=["y", "z"]), "outputs: 'z' is not defined"
-    yield "declared_type", of(op("relu", {"x": "x"}, [("y", "fp16", [1, 4])])), "output 'y' is declared fp16[1, 4], but is fp32[1, 4]"
-    yield "declared_rank", of(op("relu", {"x": "x"}, [("y", "fp32", [4])])), "output 'y' is declared fp32[4], but is fp32[1, 4]"
-    yield "declared_length", of(op("relu", {"x": "x"}, [("y", "fp32", [1, 5])])), "output 'y' is declared fp32[1, 5], but is fp32[1, 4]"
-    yield "two_outputs", of(op("relu", {"x": "x"}, [Y, ("z", "fp32", [1, 4])])), "gives 1 outputs, 2 are declared"
+    yield "declared_type", of(
+        op("relu", {"x": "x"}, [("y", "fp16", [1, 4])])
+    ), "output 'y' is declared fp16[1, 4], but is fp32[1, 4]"
+    yield "declared_rank", of(
+        op("relu", {"x": "x"}, [("y", "fp32", [4])])
+    ), "output 'y' is declared fp32[4], but is fp32[1, 4]"
+    yield "declared_length", of(
+        op("relu", {"x": "x"}, [("y", "fp32", [1, 5])])
+    ), "output 'y' is declared fp32[1, 5], but is fp32[1, 4]"
+    yield "two_outputs", of(
+        op("relu", {"x": "x"}, [Y, ("z", "fp32", [1, 4])])
+    ), "gives 1 outputs, 2 are declared"
     yield "no_input", of(op("relu", {}, [Y])), "relu 'y': input 'x' is missing"
     add = op("add", {"x": "x", "y": tensor("fp32", [3], [1, 2, 3])}, [Y])
     yield "shapes", of(add), "add 'y': "
-    clip = [const("a", "fp32", [2], [0, 1]), const("b", "fp32", [], [1]), op("clip", {"x": "x", "alpha": "a", "beta": "b"}, [Y])]
+    clip = [
+        const("a", "fp32", [2], [0, 1]),
+        const("b", "fp32", [], [1]),
+        op("clip", {"x": "x", "alpha": "a", "beta": "b"}, [Y]),
+    ]
     yield "attribute_list", of(*clip), "clip 'y': attribute 'alpha' is one value, 2 are given"
     clip[0] = const("a", "string", [], ["low"])
     yield "attribute_string", of(*clip), "attribute 'alpha' is a number, a string[] is given"
     yield "const_count", of(const("a", "fp32", [3], [1, 2]), RELU), "fp32[3] needs 12 bytes, 8 are given"
-    yield "const_integers", of(const("a", "int32", [3], [1, 2]), RELU), "int32[3] needs 3 elements, 2 are given"
+    yield "const_integers", of(
+        const("a", "int32", [3], [1, 2]), RELU
+    ), "int32[3] needs 3 elements, 2 are given"
     yield "const_huge", of(const("a", "int32", [2**20, 2**20], [1]), RELU), "elements, 1 are given"
-    yield "const_no_value", of(op("const", {}, [("a", "fp32", [])]), RELU), "const 'a': has no attribute 'val'"
-    yield "const_declared", of(op("const", {}, [("a", "fp32", [2])], {"val": tensor("int32", [2], [1, 2])}), RELU), \
-        "is declared fp32[2], but its value is int32[2]"
+    yield "const_no_value", of(
+        op("const", {}, [("a", "fp32", [])]), RELU
+    ), "const 'a': has no attribute 'val'"
+    yield "const_declared", of(
+        op("const", {}, [("a", "fp32", [2])], {"val": tensor("int32", [2], [1, 2])}), RELU
+    ), "is declared fp32[2], but its value is int32[2]"
     yield "const_blob", with_weights(), "const 'w': "
-    yield "type_number", of(op("relu", {"x": "x"}, [("y", 99, [1, 4])])), "99 is not the number of an element type"
-    rank = sub(1, "relu") + entry(2, "x", sub(1, sub(1, "x"))) + sub(3, sub(1, "y"), sub(2, tensor_type("fp32", [1, 4], rank=3)))
+    yield "type_number", of(
+        op("relu", {"x": "x"}, [("y", 99, [1, 4])])
+    ), "99 is not the number of an element type"
+    rank = (
+        sub(1, "relu")
+        + entry(2, "x", sub(1, sub(1, "x")))
+        + sub(3, sub(1, "y"), sub(2, tensor_type("fp32", [1, 4], rank=3)))
+    )
     yield "type_rank", of(rank), "a type of rank 3 has 2 dimensions"
     yield "type_length", of(op("relu", {"x": "x"}, [("y", "fp32", [2**60])])), "is too long"
     yield "blocks_deep", model(nested_conds(70)), "blocks are nested deeper than 64"
@@ -273,15 +326,21 @@ def others():
 BLOB = 'tensor<fp32, [4]>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))'
 
 
-def mil(body="            tensor<fp32, [1, 4]> y = relu(x = x)[name = string(\"y\")];", version="1.3",
-        head="func main<ios16>(tensor<fp32, [1, 4]> x)", tail="        } -> (y);\n}\n"):
+def mil(
+    body='            tensor<fp32, [1, 4]> y = relu(x = x)[name = string("y")];',
+    version="1.3",
+    head="func main<ios16>(tensor<fp32, [1, 4]> x)",
+    tail="        } -> (y);\n}\n",
+):
     info = '[buildInfo = dict<string, string>({{"coremlc-version", "0.0.0"}})]'
     return f"program({version})\n{info}\n{{\n    {head} {{\n{body}\n{tail}".encode()
 
 
 def data(payload=None, kind=502, target=b"generic"):
     about = description()
-    payload = struct.pack("<Q", len(about)) + about + struct.pack("<QQ", 502, 0) if payload is None else payload
+    payload = (
+        struct.pack("<Q", len(about)) + about + struct.pack("<QQ", 502, 0) if payload is None else payload
+    )
     block_b = struct.pack("<I", 7) + bytes(28)
     return struct.pack("<I", kind) + bytes(24) + struct.pack("<Q", len(target)) + target + block_b + payload
 
@@ -300,41 +359,71 @@ def bundles():
     def one(statement):
         return of("            " + statement + "\n            tensor<fp32, [1, 4]> y = relu(x = x);")
 
-    yield "empty_program", compiled(b""), "model.mil: line 1: expected 'program' instead of the end of the file"
+    yield "empty_program", compiled(
+        b""
+    ), "model.mil: line 1: expected 'program' instead of the end of the file"
     yield "version", of("", version="2.0"), "program(2.0) is not known"
-    yield "no_semicolon", of("            tensor<fp32, [1, 4]> y = relu(x = x)"), "line 6: expected ';' instead of '}'"
+    yield "no_semicolon", of(
+        "            tensor<fp32, [1, 4]> y = relu(x = x)"
+    ), "line 6: expected ';' instead of '}'"
     yield "cut", compiled(mil()[:180]), "instead of the end of the file"
     yield "string_open", one('string s = const()[val = string("a)];'), "line 5: expected a string that ends"
     yield "after_end", compiled(mil() + b"x"), "expected the end of the file instead of 'x'"
-    yield "element_type", one("tensor<fp17, [2]> a = relu(x = x);"), "line 5: expected an element type instead of 'fp17'"
+    yield "element_type", one(
+        "tensor<fp17, [2]> a = relu(x = x);"
+    ), "line 5: expected an element type instead of 'fp17'"
     yield "length", one("tensor<fp32, [-2]> a = relu(x = x);"), "line 5: -2 is not a length"
-    yield "number", one("fp32 a = const()[val = fp32(0x1.8q+1)];"), "line 5: expected a number instead of '0x1.8q'"
-    yield "number_count", one("tensor<int32, [3]> a = const()[val = tensor<int32, [3]>([1, 2])];"), "int32[3] needs 3 elements, 2 are given"
-    yield "string_for_number", one('int32 a = const()[val = int32("1")];'), "line 5: expected a value instead of '1'"
+    yield "number", one(
+        "fp32 a = const()[val = fp32(0x1.8q+1)];"
+    ), "line 5: expected a number instead of '0x1.8q'"
+    yield "number_count", one(
+        "tensor<int32, [3]> a = const()[val = tensor<int32, [3]>([1, 2])];"
+    ), "int32[3] needs 3 elements, 2 are given"
+    yield "string_for_number", one(
+        'int32 a = const()[val = int32("1")];'
+    ), "line 5: expected a value instead of '1'"
     deep = "[" * 70 + "1" + "]" * 70
-    yield "deep_literal", one(f"tensor<int32, [1]> a = const()[val = tensor<int32, [1]>({deep})];"), "nested deeper than 64"
+    yield "deep_literal", one(
+        f"tensor<int32, [1]> a = const()[val = tensor<int32, [1]>({deep})];"
+    ), "nested deeper than 64"
     types = "state<" * 70 + "fp16" + ">" * 70
     yield "deep_type", one(f"{types} a = relu(x = x);"), "nested deeper than 64"
     blocks = "fp32 a = cond(pred = x) { " * 70 + "} -> ();" * 70
     yield "deep_blocks", one(blocks), "blocks are nested deeper than 64"
     yield "opset_open", compiled(mil(head="func main<ios16(tensor<fp32, [1, 4]> x)")), "line 4: expected '>'"
-    yield "not_defined", of("            tensor<fp32, [1, 4]> y = relu(x = q);"), "'q' is not defined before it is used"
+    yield "not_defined", of(
+        "            tensor<fp32, [1, 4]> y = relu(x = q);"
+    ), "'q' is not defined before it is used"
     yield "no_weights", one(f"tensor<fp32, [4]> w = const()[val = {BLOB}];"), "const 'w': "
-    yield "weights_cut", compiled(mil(f"tensor<fp32, [4]> w = const()[val = {BLOB}];\ntensor<fp32, [1, 4]> y = add(x = x, y = w);"),
-                                  weights__weight_dot_bin=weights()[:100]), "ends at 144, after the file's end at 100"
-    yield "blob_words", one('tensor<fp32, [4]> w = const()[val = tensor<fp32, [4]>(BLOBFILE(file = string("a")))];'), "expected a path or an offset"
-    yield "data_no_target", compiled(about=bytes(80)), "coremldata.bin: is not the description of a compiled model"
+    yield "weights_cut", compiled(
+        mil(f"tensor<fp32, [4]> w = const()[val = {BLOB}];\ntensor<fp32, [1, 4]> y = add(x = x, y = w);"),
+        weights__weight_dot_bin=weights()[:100],
+    ), "ends at 144, after the file's end at 100"
+    yield "blob_words", one(
+        'tensor<fp32, [4]> w = const()[val = tensor<fp32, [4]>(BLOBFILE(file = string("a")))];'
+    ), "expected a path or an offset"
+    yield "data_no_target", compiled(
+        about=bytes(80)
+    ), "coremldata.bin: is not the description of a compiled model"
     yield "data_cut", compiled(about=data()[:-40]), "coremldata.bin: ends early"
-    yield "data_damaged", compiled(about=data(struct.pack("<Q", 4) + b"\x0a\x7f\0\0")), "coremldata.bin: is damaged"
+    yield "data_damaged", compiled(
+        about=data(struct.pack("<Q", 4) + b"\x0a\x7f\0\0")
+    ), "coremldata.bin: is damaged"
     yield "data_short", compiled(about=b"\xf6\1"), "coremldata.bin: ends early"
     yield "data_spec_damaged", compiled(False, data(b"\x08\x07\x12\x7f", 300, b"spec")), "is damaged"
     yield "metadata", compiled(metadata_dot_json=b"[{"), "metadata.json: is not JSON"
-    yield "espresso", compiled(False, data(kind=500), model_dot_espresso_dot_net=b"pb"), "model.espresso.net: is not JSON"
+    yield "espresso", compiled(
+        False, data(kind=500), model_dot_espresso_dot_net=b"pb"
+    ), "model.espresso.net: is not JSON"
     names = struct.pack("<Q", 2**60)
-    yield "names", compiled(False, data(kind=202), modelNames__coremldata_dot_bin=names), "more than it has room for"
+    yield "names", compiled(
+        False, data(kind=202), modelNames__coremldata_dot_bin=names
+    ), "more than it has room for"
     part = compiled(about=bytes(80))
     nested = {f"model0/{k}": v for k, v in part.items()}
-    yield "part", {"coremldata.bin": data(kind=202)} | nested, "part 'model0': coremldata.bin: is not the description"
+    yield "part", {
+        "coremldata.bin": data(kind=202)
+    } | nested, "part 'model0': coremldata.bin: is not the description"
 
 
 # ---- writing
@@ -368,18 +457,43 @@ def main():
     write_cases(bad / "mlmodel", models(), ".mlmodel")
     write_cases(bad / "mlmodelc", bundles(), ".mlmodelc")
     write_cases(bad / "other", others())
-    clip = [const("a", "fp32", [], [0]), const("b", "fp32", [], [1]), op("clip", {"x": "x", "alpha": "a", "beta": "b"}, [Y])]
-    write_seeds(corpus / "coreml_model", {
-        "relu": model(), "clip": model(program(clip)), "blob": with_weights(), "cond": model(nested_conds(2)),
-        "network": model(sub(1, sub(1, "a"), sub(130, sub(10))), kind=500),
-        "pipeline": model(sub(1, model(b"", kind=900)) + sub(2, "a"), kind=202)})
-    body = f'tensor<fp32, [4]> w = const()[name = string("w"), val = {BLOB}];\ntensor<fp32, [1, 4]> y = add(x = x, y = w);'
-    tuples = 'tensor<int32, [2, 2]> c = const()[val = tensor<int32, [2, 2]>([[1, 2], [3, 4]])];\n' \
-             'list<string, 2> l = f(a = list<string, 2>(("a", "b\\"")), t = tuple<int32, bool>((1, true)));'
-    loop = "fp32 a, fp32 b = while_loop(loop_vars = (x, y)) (fp32 i, fp32 j) { } -> (i), (fp32 i, fp32 j) { } -> (i, j)[name = string(\"n\")];"
-    write_seeds(corpus / "mil_text", {"relu": mil(), "add": mil(body), "tuples": mil(tuples), "loop": mil(loop, version="1.0")})
+    clip = [
+        const("a", "fp32", [], [0]),
+        const("b", "fp32", [], [1]),
+        op("clip", {"x": "x", "alpha": "a", "beta": "b"}, [Y]),
+    ]
+    write_seeds(
+        corpus / "coreml_model",
+        {
+            "relu": model(),
+            "clip": model(program(clip)),
+            "blob": with_weights(),
+            "cond": model(nested_conds(2)),
+            "network": model(sub(1, sub(1, "a"), sub(130, sub(10))), kind=500),
+            "pipeline": model(sub(1, model(b"", kind=900)) + sub(2, "a"), kind=202),
+        },
+    )
+    body = (
+        f'tensor<fp32, [4]> w = const()[name = string("w"), val = {BLOB}];\n'
+        "tensor<fp32, [1, 4]> y = add(x = x, y = w);"
+    )
+    tuples = (
+        "tensor<int32, [2, 2]> c = const()[val = tensor<int32, [2, 2]>([[1, 2], [3, 4]])];\n"
+        'list<string, 2> l = f(a = list<string, 2>(("a", "b\\"")), t = tuple<int32, bool>((1, true)));'
+    )
+    loop = (
+        "fp32 a, fp32 b = while_loop(loop_vars = (x, y)) (fp32 i, fp32 j) { } -> (i), "
+        '(fp32 i, fp32 j) { } -> (i, j)[name = string("n")];'
+    )
+    write_seeds(
+        corpus / "mil_text",
+        {"relu": mil(), "add": mil(body), "tuples": mil(tuples), "loop": mil(loop, version="1.0")},
+    )
     write_seeds(corpus / "coremldata", {"generic": data(), "spec": data(model(b"", kind=900), 900, b"spec")})
-    write_seeds(corpus / "blob", {"fp32": b"\0\4" + weights(), "u4": b"\x0a\4" + weights(dtype=11, size=2, data=b"\x21\x43")})
+    write_seeds(
+        corpus / "blob",
+        {"fp32": b"\0\4" + weights(), "u4": b"\x0a\4" + weights(dtype=11, size=2, data=b"\x21\x43")},
+    )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@
 #include "format/coreml/blob.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  constexpr tl::DType dtypes[] = {tl::DType::f32, tl::DType::f16, tl::DType::u8, tl::DType::i8, tl::DType::i16,
-                                  tl::DType::i32, tl::DType::u1,  tl::DType::u2, tl::DType::u3, tl::DType::i4,
-                                  tl::DType::u4,  tl::DType::u6};
+  constexpr tl::DType dtypes[] = {tl::DType::f32, tl::DType::f16, tl::DType::u8, tl::DType::i8,
+                                  tl::DType::i16, tl::DType::i32, tl::DType::u1, tl::DType::u2,
+                                  tl::DType::u3,  tl::DType::i4,  tl::DType::u4, tl::DType::u6};
   if (size < 2) return 0;
   try {
     tl::StoragePtr file = tl::allocate(size - 2);
@@ -17,7 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::coreml::Blob blob = tl::coreml::read_blob(file, data[0] & 0x80 ? 0 : 64, type);
     volatile std::byte last{};
     if (blob.tensor.bytes()) last = blob.tensor.data()[blob.tensor.bytes() - 1];
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   return 0;
 }

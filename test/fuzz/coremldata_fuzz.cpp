@@ -13,11 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::ModelFile file;
     if (!compiled.model.empty()) tl::coreml::read_model(tl::as_bytes(compiled.model), "");
     else tl::coreml::reading([&] { return tl::coreml::read_description(compiled.description, file); });
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   try {
     tl::coreml::read_model_names(bytes);
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   return 0;
 }

@@ -10,7 +10,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::coreml::WeightFiles none("");
     auto program = tl::coreml::parse_mil({reinterpret_cast<const char*>(data), size});
     tl::coreml::lower_program(program, {}, none, file);
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   return 0;
 }
