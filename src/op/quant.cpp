@@ -24,9 +24,9 @@ Blocks::Blocks(std::span<const Dim> tensor, std::span<const Dim> grid)
     repeat_ *= size_[d];
     if (grid[d] != 1) break;
   }
+  each_ = !grid.empty() && grid.back() > 1 && size_.back() == 1;
+  if (each_) repeat_ = length_.back();
 }
-
-std::int64_t Blocks::run(std::int64_t i) const { return repeat_ - i % repeat_; }
 
 Shape axis_grid(std::span<const Dim> tensor, std::span<const Dim> parameter, std::optional<std::int64_t> axis) {
   Shape grid(tensor.size(), 1);

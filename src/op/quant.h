@@ -21,12 +21,15 @@ class Blocks {
     }
     return block;
   }
-  // From element `i` on, how many elements in a row are surely of the same block.
-  std::int64_t run(std::int64_t i) const;
+  // From element `i` on: how many elements in a row are of one block, or, where every element of the last axis has its
+  // own (each()), how many have blocks that follow one another.
+  std::int64_t run(std::int64_t i) const { return repeat_ - i % repeat_; }
+  bool each() const { return each_; }
 
  private:
   std::vector<std::int64_t> length_, size_, stride_;
-  std::int64_t count_ = 1, repeat_ = 1;  // repeat_: of the last axes, how many elements stay in one block
+  std::int64_t count_ = 1, repeat_ = 1;  // repeat_: how many elements of the last axes stay together
+  bool each_ = false;
 };
 
 // The grid of a parameter that is one number, or a vector along an axis.
