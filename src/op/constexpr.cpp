@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compressed constants other than scaled integers: tables, masks, casts. Tables and masks come in two generations; the
-// older one, packed bytes beside a shape, becomes the newer one on the way in.
+// Compressed constants other than scaled integers: tables, masks, casts. Tables and masks come in two
+// generations; the older one, packed bytes beside a shape, becomes the newer one on the way in.
 #include <algorithm>
 #include <bit>
 
@@ -32,7 +32,8 @@ struct Table {
 };
 
 Table table_of(std::span<const Dim> lut, std::size_t rank, const Attrs& attrs) {
-  if (lut.size() != rank + 2) throw Error(Code::bad_input, text("lut {} must have rank {}", text_of(lut), rank + 2));
+  if (lut.size() != rank + 2)
+    throw Error(Code::bad_input, text("lut {} must have rank {}", text_of(lut), rank + 2));
   Table table{Shape(lut.begin(), lut.end() - 2), lut[rank], lut[rank + 1], 0};
   if (table.vector == 1) return table;
   need(attrs.has("vector_axis"), "a table of vectors needs vector_axis");
@@ -63,13 +64,15 @@ Origin origin_of(std::int64_t i, std::span<const Dim> indices, const Table& tabl
   if (table.vector == 1) return {i, 0};
   std::int64_t inner = 1;
   for (std::size_t d = table.axis + 1; d < indices.size(); ++d) inner *= indices[d];
-  std::int64_t length = indices[table.axis] * table.vector, outer = i / (inner * length), along = i / inner % length;
+  std::int64_t length = indices[table.axis] * table.vector, outer = i / (inner * length),
+               along = i / inner % length;
   return {(outer * indices[table.axis] + along / table.vector) * inner + i % inner, along % table.vector};
 }
 
 double entry(const Array& lut, const Table& table, std::int64_t block, double index, std::int64_t element) {
   auto k = static_cast<std::int64_t>(index);
-  if (k < 0 || k >= table.entries) throw Error(Code::bad_input, text("index {} is outside a table of {}", k, table.entries));
+  if (k < 0 || k >= table.entries)
+    throw Error(Code::bad_input, text("index {} is outside a table of {}", k, table.entries));
   return lut.data[static_cast<std::size_t>((block * table.entries + k) * table.vector + element)];
 }
 
@@ -82,8 +85,8 @@ void reference_lut_to_dense(const ReferenceCall& call) {
   out.data.resize(static_cast<std::size_t>(volume(out.shape)));
   for (std::int64_t i = 0; i < out.size(); ++i) {
     Origin from = origin_of(i, indices.shape, table);
-    out.data[static_cast<std::size_t>(i)] =
-        entry(lut, table, blocks.at(from.index), indices.data[static_cast<std::size_t>(from.index)], from.element);
+    out.data[static_cast<std::size_t>(i)] = entry(
+        lut, table, blocks.at(from.index), indices.data[static_cast<std::size_t>(from.index)], from.element);
   }
 }
 
@@ -120,7 +123,8 @@ std::vector<Type> infer_lut_to_sparse(const InferCall& call) {
   need(is_known(lut.shape), "needs a table of known shape");
   Table table = table_of(lut.shape, mask.rank(), call.attrs);
   if (mask.is_concrete()) Blocks(mask.shape, table.groups);
-  return {Type(mask.dtype, expanded(mask.shape, table)), Type(lut.dtype, {multiply_dims(indices.shape[0], table.vector)})};
+  return {Type(mask.dtype, expanded(mask.shape, table)),
+          Type(lut.dtype, {multiply_dims(indices.shape[0], table.vector)})};
 }
 
 void reference_lut_to_sparse(const ReferenceCall& call) {
@@ -137,7 +141,8 @@ void reference_lut_to_sparse(const ReferenceCall& call) {
     std::int64_t number = numbers[static_cast<std::size_t>(from.index)];
     if (number < 0) continue;
     wide.data[static_cast<std::size_t>(i)] = 1;
-    present.data.push_back(entry(lut, table, blocks.at(from.index), indices.data[static_cast<std::size_t>(number)], from.element));
+    present.data.push_back(entry(lut, table, blocks.at(from.index),
+                                 indices.data[static_cast<std::size_t>(number)], from.element));
   }
   present.shape = {present.size()};
 }
@@ -163,8 +168,10 @@ void reference_sparse_blockwise(const ReferenceCall& call) {
   call.out[1].data.resize(present.data.size());
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (numbers[i] < 0) continue;
-    auto number = static_cast<std::size_t>(numbers[i]), block = static_cast<std::size_t>(blocks.at(static_cast<std::int64_t>(i)));
-    call.out[1].data[number] = scale.data[block] * (present.data[number] - (offset ? offset->data[block] : 0));
+    auto number = static_cast<std::size_t>(numbers[i]),
+         block = static_cast<std::size_t>(blocks.at(static_cast<std::int64_t>(i)));
+    call.out[1].data[number] =
+        scale.data[block] * (present.data[number] - (offset ? offset->data[block] : 0));
   }
 }
 
@@ -189,12 +196,13 @@ Shape shape_of(const MilNode& node) {
 // Packed bytes as what they are: a tensor of small integers.
 Tensor unpacked_view(const Tensor& bytes, DType dtype, const Shape& shape) {
   if (static_cast<std::int64_t>(bytes_of(dtype, volume(shape))) > static_cast<std::int64_t>(bytes.bytes()))
-    throw Error(Code::bad_input, text("{} bytes are too few for {}", bytes.bytes(), text_of(Type(dtype, shape))));
+    throw Error(Code::bad_input,
+                text("{} bytes are too few for {}", bytes.bytes(), text_of(Type(dtype, shape))));
   return Tensor(dtype, shape, bytes.storage(), bytes.offset());
 }
 
 DType index_type(std::int64_t entries) {
-  constexpr std::pair<std::int64_t, DType> types[] = {{2, DType::u1}, {4, DType::u2}, {8, DType::u3},
+  constexpr std::pair<std::int64_t, DType> types[] = {{2, DType::u1},  {4, DType::u2},  {8, DType::u3},
                                                       {16, DType::u4}, {64, DType::u6}, {256, DType::u8}};
   for (auto [count, dtype] : types)
     if (count == entries) return dtype;
@@ -260,19 +268,23 @@ constinit const OpDef ops::constexpr_lut_to_sparse{
     .traits = Traits::dequantize,
     .mil = {"constexpr_lut_to_sparse", 8},
     .samples = {{.inputs = {"uint1[2, 3] = [1, 0, 0, 1, 1, 0]", "uint2[3] 0..3", "fp32[2, 1, 4, 1]"}},
-                {.inputs = {"uint1[2, 3] = [1, 0, 0, 1, 1, 0]", "uint2[3] 0..3", "fp32[1, 1, 4, 2]"}, .attrs = "vector_axis=0"}},
+                {.inputs = {"uint1[2, 3] = [1, 0, 0, 1, 1, 0]", "uint2[3] 0..3", "fp32[1, 1, 4, 2]"},
+                 .attrs = "vector_axis=0"}},
 };
 
 constinit const OpDef ops::constexpr_sparse_blockwise_shift_scale{
     .name = "constexpr_sparse_blockwise_shift_scale",
-    .doc = "The elements of a sparse constant from small integers, a scale and an offset a block; gives the mask and the elements.",
+    .doc =
+        "The elements of a sparse constant from small integers, a scale and an offset a block; gives the "
+        "mask and the elements.",
     .inputs = {"data_mask", "nonzero_data", "scale", {"offset", Arity::optional}},
     .outputs = {"mask", "nonzero_data"},
     .infer = infer_sparse_blockwise,
     .reference = reference_sparse_blockwise,
     .traits = Traits::dequantize,
     .mil = {"constexpr_sparse_blockwise_shift_scale", 8},
-    .samples = {{.inputs = {"uint1[2, 3] = [1, 0, 0, 1, 1, 0]", "int8[3] -128..127", "fp32[2, 1]", "int8[2, 1] -3..3"}}},
+    .samples = {{.inputs = {"uint1[2, 3] = [1, 0, 0, 1, 1, 0]", "int8[3] -128..127", "fp32[2, 1]",
+                            "int8[2, 1] -3..3"}}},
 };
 
 constinit const OpDef ops::constexpr_sparse_to_dense{

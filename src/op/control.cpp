@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Branches, loops, states and classifier outputs. The executor runs the blocks of `cond` and `while_loop`; here stands
-// what their types must be.
+// Branches, loops, states and classifier outputs. The executor runs the blocks of `cond` and `while_loop`;
+// here stands what their types must be.
 #include <algorithm>
 #include <cstring>
 
@@ -35,8 +35,9 @@ std::vector<Type> infer_while_loop(const InferCall& call) {
   const BlockTypes &condition = call.blocks[0], &body = call.blocks[1];
   std::size_t n = call.types.size();
   if (condition.inputs.size() != n || body.inputs.size() != n || body.outputs.size() != n)
-    throw Error(Code::bad_input, text("has {} loop variables, but its condition takes {} and its body {} and gives {}", n,
-                                      condition.inputs.size(), body.inputs.size(), body.outputs.size()));
+    throw Error(Code::bad_input,
+                text("has {} loop variables, but its condition takes {} and its body {} and gives {}", n,
+                     condition.inputs.size(), body.inputs.size(), body.outputs.size()));
   need(condition.outputs.size() == 1, "its condition must give one value");
   need_truth(condition.outputs[0], "the condition");
   std::vector<Type> out;
@@ -83,9 +84,10 @@ void evaluate_write_state(const EvaluateCall& call) {
   StateCell& cell = cell_of(call.in[0]);
   const Tensor& data = std::get<Tensor>(*call.in[1]);
   if (cell.value && cell.value.type() != data.type())
-    throw Error(Code::bad_input, text("{} does not fit into a state of {}", text_of(data.type()), text_of(cell.value.type())));
-  // The data may lie in memory that the next step uses again, so it is copied; a snapshot somebody still holds is not
-  // written over.
+    throw Error(Code::bad_input,
+                text("{} does not fit into a state of {}", text_of(data.type()), text_of(cell.value.type())));
+  // The data may lie in memory that the next step uses again, so it is copied; a snapshot somebody still
+  // holds is not written over.
   if (!cell.value || cell.value.storage().use_count() > 1) cell.value = Tensor(data.dtype(), data.shape());
   if (data.bytes()) std::memmove(cell.value.writable_data(), data.data(), data.bytes());
 }
@@ -93,7 +95,8 @@ void evaluate_write_state(const EvaluateCall& call) {
 // ---- classifier
 
 std::size_t class_count(const Attrs& attrs) {
-  need(attrs.has("classes") != attrs.has("class_ids"), "needs either classes (words) or class_ids (integers)");
+  need(attrs.has("classes") != attrs.has("class_ids"),
+       "needs either classes (words) or class_ids (integers)");
   return attrs.has("classes") ? attrs.words("classes").size() : attrs.integers("class_ids").size();
 }
 
@@ -125,9 +128,11 @@ Tensor element(const Tensor& labels, std::size_t i) {
 void evaluate_classify(const EvaluateCall& call) {
   std::vector<double> p = to_doubles(std::get<Tensor>(*call.in[0]));
   if (p.empty() || p.size() != class_count(call.attrs))
-    throw Error(Code::bad_input, text("has {} classes for {} probabilities", class_count(call.attrs), p.size()));
+    throw Error(Code::bad_input,
+                text("has {} classes for {} probabilities", class_count(call.attrs), p.size()));
   Tensor labels = class_labels(call.attrs);
-  auto best = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());  // the first of equals
+  auto best =
+      static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());  // the first of equals
   call.out[0] = element(labels, best);
   call.out[1] = Dictionary{labels, from_doubles(p, DType::f64, {static_cast<Dim>(p.size())})};
 }
@@ -140,7 +145,8 @@ void upgrade_classify(MilNode& node) {
     for (ValueId v : found->second) {
       const Tensor& t = node.place.graph->value(v).constant;
       need(static_cast<bool>(t), "classes must be constant");
-      if (t.dtype() == DType::string) words.insert(words.end(), t.as<std::string>().begin(), t.as<std::string>().end());
+      if (t.dtype() == DType::string)
+        words.insert(words.end(), t.as<std::string>().begin(), t.as<std::string>().end());
       else
         for (std::int64_t id : to_integers(t)) ids.push_back(id);
     }
@@ -202,7 +208,8 @@ constinit const OpDef ops::classify{
     .infer = infer_classify,
     .evaluate = evaluate_classify,
     .mil = {"classify", 5, upgrade_classify},
-    .samples = {{.inputs = {"fp32[3]"}, .attrs = "classes=[\"a\", \"b\", \"c\"]"}, {.inputs = {"fp32[2]"}, .attrs = "class_ids=[7, 9]"}},
+    .samples = {{.inputs = {"fp32[3]"}, .attrs = "classes=[\"a\", \"b\", \"c\"]"},
+                {.inputs = {"fp32[2]"}, .attrs = "class_ids=[7, 9]"}},
 };
 
 }  // namespace tl

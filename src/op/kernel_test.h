@@ -38,10 +38,27 @@ inline std::vector<Type> types_of(std::span<const Tensor> tensors) {
   return types;
 }
 
-// Runs the first kernel of the table that takes the trial; nothing if none does. What a kernel writes beyond
-// its output or its scratch is found: both end in guard bytes.
-inline std::optional<Tensor> run_kernel(const Trial& trial, KernelTable table, const Machine& machine,
-                                        std::string_view only = {}) {
+// Bytes that begin at a multiple of 64 and end in guard bytes.
+class Guarded {
+ public:
+  explicit Guarded(std::size_t bytes) : bytes_(bytes), data_(bytes + 128, mark) {}
+  std::byte* begin() {
+    return reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(data_.data()) + 63) / 64 * 64);
+  }
+  void check() {
+    for (std::size_t i = bytes_; begin() + i < data_.data() + data_.size(); ++i) CHECK(begin()[i] == mark);
+  }
+
+ private:
+  static constexpr std::byte mark{0x7b};
+  std::size_t bytes_;
+  std::vector<std::byte> data_;
+};
+
+// All outputs of the first kernel of the table that takes the trial; none if none does. What a kernel writes
+// beyond its outputs or its scratch is found.
+inline std::vector<Tensor> run_kernel_outputs(const Trial& trial, KernelTable table, const Machine& machine,
+                                              std::string_view only = {}) {
   std::size_t declared = std::max(trial.op.inputs.size(), trial.inputs.size());
   std::vector<Tensor> inputs = trial.inputs;
   inputs.resize(declared);
@@ -61,30 +78,34 @@ inline std::optional<Tensor> run_kernel(const Trial& trial, KernelTable table, c
     KernelRequest request{trial.op, attrs, in, {given.get(), declared}, values, out, machine, trial.post};
     std::unique_ptr<Kernel> kernel = row.make(request);
     if (!kernel) continue;
-    constexpr std::size_t guard = 256;
-    std::vector<std::byte> scratch(kernel->scratch + 64 + guard, std::byte{0x7b});
-    std::size_t bytes = bytes_of(out[0].dtype, volume(out[0].shape));
-    std::vector<std::byte> result(bytes + 64 + guard, std::byte{0x7b});
-    auto aligned = [](std::vector<std::byte>& v) {
-      return reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(v.data()) + 63) / 64 * 64);
-    };
-    std::vector<const std::byte*> pointers;
+    Guarded scratch(kernel->scratch);
+    std::vector<Guarded> results;
+    for (const Type& type : out) results.emplace_back(bytes_of(type.dtype, volume(type.shape)));
+    std::vector<const std::byte*> from;
+    std::vector<std::byte*> to;
     for (std::size_t i = 0; i < declared; ++i) {
       bool gone = i < kernel->packed.size() && kernel->packed[i];
-      pointers.push_back(given[i] && !gone ? inputs[i].data() : nullptr);
+      from.push_back(given[i] && !gone ? inputs[i].data() : nullptr);
     }
-    std::byte* to = aligned(result);
-    kernel->run({pointers.data(), &to, aligned(scratch), *machine.pool});
-    auto untouched = [](const std::byte* from) {
-      return std::all_of(from, from + 64, [](std::byte b) { return b == std::byte{0x7b}; });
-    };
-    CHECK(untouched(to + bytes));
-    CHECK(untouched(aligned(scratch) + kernel->scratch));
-    Tensor tensor(out[0].dtype, out[0].shape);
-    if (bytes) std::memcpy(tensor.writable_data(), to, bytes);
-    return tensor;
+    for (Guarded& result : results) to.push_back(result.begin());
+    kernel->run({from.data(), to.data(), scratch.begin(), *machine.pool});
+    scratch.check();
+    std::vector<Tensor> tensors;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      results[i].check();
+      tensors.emplace_back(out[i].dtype, out[i].shape);
+      if (tensors[i].bytes()) std::memcpy(tensors[i].writable_data(), to[i], tensors[i].bytes());
+    }
+    return tensors;
   }
-  return std::nullopt;
+  return {};
+}
+
+// The first output; nothing if no kernel takes the trial.
+inline std::optional<Tensor> run_kernel(const Trial& trial, KernelTable table, const Machine& machine,
+                                        std::string_view only = {}) {
+  std::vector<Tensor> outputs = run_kernel_outputs(trial, table, machine, only);
+  return outputs.empty() ? std::nullopt : std::optional(outputs[0]);
 }
 
 // The largest difference from the reference, in units of what one rounding of a value of that size may cost.

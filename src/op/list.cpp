@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists of tensors, as loops of Core ML use them. A list is a value: an operation that changes one gives a new list,
-// whose elements share their bytes with the old one's.
+// Lists of tensors, as loops of Core ML use them. A list is a value: an operation that changes one gives a
+// new list, whose elements share their bytes with the old one's.
 #include <cstring>
 
 #include "base/error.h"
@@ -15,7 +15,8 @@ namespace {
 constexpr std::int64_t most_items = 1 << 24;
 
 void need_list(const InferCall& call) {
-  if (call.type(0).kind != Type::Kind::list) throw Error(Code::bad_input, text("takes a list, not {}", text_of(call.type(0))));
+  if (call.type(0).kind != Type::Kind::list)
+    throw Error(Code::bad_input, text("takes a list, not {}", text_of(call.type(0))));
 }
 
 Type element_type(const Type& list) {
@@ -69,7 +70,8 @@ Type refined(const Type& list, DType dtype, std::span<const Dim> element) {
     if (!is_known(list.shape[d])) out.shape[d] = element[d];
     else fits = element[d] == list.shape[d] || !is_known(element[d]);
   }
-  if (!fits) throw Error(Code::bad_input, text("writes elements of {} into {}", text_of(element), text_of(list)));
+  if (!fits)
+    throw Error(Code::bad_input, text("writes elements of {} into {}", text_of(element), text_of(list)));
   return out;
 }
 
@@ -113,7 +115,8 @@ Tensor zero_element(const TensorList& list) {
   Type type = list.type;
   for (const Tensor& t : list.items)
     if (t) type.shape = t.shape();
-  if (!is_known(type.shape)) throw Error(Code::bad_input, "reads an element that was never written, of unknown shape");
+  if (!is_known(type.shape))
+    throw Error(Code::bad_input, "reads an element that was never written, of unknown shape");
   Tensor zeros(type.dtype, type.shape);
   if (zeros.bytes()) std::memset(zeros.writable_data(), 0, zeros.bytes());
   return zeros;
@@ -122,7 +125,8 @@ Tensor zero_element(const TensorList& list) {
 std::size_t place_of(const TensorList& list, std::int64_t index) {
   auto n = static_cast<std::int64_t>(list.items.size());
   std::int64_t wrapped = index < 0 ? index + n : index;
-  if (wrapped < 0 || wrapped >= n) throw Error(Code::bad_input, text("index {} is outside a list of {}", index, n));
+  if (wrapped < 0 || wrapped >= n)
+    throw Error(Code::bad_input, text("index {} is outside a list of {}", index, n));
   return static_cast<std::size_t>(wrapped);
 }
 
@@ -152,7 +156,9 @@ void evaluate_make_list(const EvaluateCall& call) {
   std::int64_t n = call.in[0] ? number_of(call.in[0]) : 1;
   if (n < 0 || n > most_items) throw Error(Code::bad_input, text("cannot make a list of {}", n));
   TensorList list{std::vector<Tensor>(static_cast<std::size_t>(n)), call.types[0]};
-  list.type.length = call.attrs.boolean("dynamic_length") ? unknown : n;  // the value's own: a file may declare the first length
+  list.type.length = call.attrs.boolean("dynamic_length")
+                         ? unknown
+                         : n;  // the value's own: a file may declare the first length
   call.out[0] = std::move(list);
 }
 
@@ -161,7 +167,9 @@ void evaluate_list_length(const EvaluateCall& call) {
   call.out[0] = from_integers({&n, 1}, DType::i32, {});
 }
 
-void evaluate_list_read(const EvaluateCall& call) { call.out[0] = item(list_of(call.in[0]), number_of(call.in[1])); }
+void evaluate_list_read(const EvaluateCall& call) {
+  call.out[0] = item(list_of(call.in[0]), number_of(call.in[1]));
+}
 
 void evaluate_list_gather(const EvaluateCall& call) {
   const TensorList& list = list_of(call.in[0]);
@@ -200,8 +208,8 @@ void evaluate_list_scatter(const EvaluateCall& call) {
   call.out[0] = std::move(list);
 }
 
-// The element's shape comes as one value a dimension; a word stands for a length that is not known, and so does a value
-// that is not constant.
+// The element's shape comes as one value a dimension; a word stands for a length that is not known, and so
+// does a value that is not constant.
 void upgrade_make_list(MilNode& node) {
   std::vector<std::int64_t> shape;
   if (auto found = node.inputs.find("elem_shape"); found != node.inputs.end())

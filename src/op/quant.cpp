@@ -19,7 +19,8 @@ Blocks::Blocks(std::span<const Dim> tensor, std::span<const Dim> grid)
     fits = grid[d] > 0 && tensor[d] % grid[d] == 0;
     if (fits) size_.push_back(std::max<std::int64_t>(tensor[d] / grid[d], 1));
   }
-  if (!fits) throw Error(Code::bad_input, text("blocks of {} do not divide {}", text_of(grid), text_of(tensor)));
+  if (!fits)
+    throw Error(Code::bad_input, text("blocks of {} do not divide {}", text_of(grid), text_of(tensor)));
   for (std::size_t d = tensor.size(); d-- > 0;) {
     repeat_ *= size_[d];
     if (grid[d] != 1) break;
@@ -28,13 +29,15 @@ Blocks::Blocks(std::span<const Dim> tensor, std::span<const Dim> grid)
   if (each_) repeat_ = length_.back();
 }
 
-Shape axis_grid(std::span<const Dim> tensor, std::span<const Dim> parameter, std::optional<std::int64_t> axis) {
+Shape axis_grid(std::span<const Dim> tensor, std::span<const Dim> parameter,
+                std::optional<std::int64_t> axis) {
   Shape grid(tensor.size(), 1);
   if (volume(parameter) == 1) return grid;
   need(axis && parameter.size() == 1, "needs one scale, or a vector of them and an axis");
   auto at = static_cast<std::size_t>(wrap_axis(*axis, tensor.size()));
   if (parameter[0] != tensor[at])
-    throw Error(Code::bad_input, text("has {} scales for {} along axis {}", parameter[0], text_of(tensor), *axis));
+    throw Error(Code::bad_input,
+                text("has {} scales for {} along axis {}", parameter[0], text_of(tensor), *axis));
   grid[at] = parameter[0];
   return grid;
 }
@@ -100,11 +103,16 @@ void shift_and_scale(const ReferenceCall& call, const Lookup& scale, const Looku
   call.out[0].shape = x.shape;
   call.out[0].data.resize(x.data.size());
   for (std::int64_t i = 0; i < x.size(); ++i)
-    call.out[0].data[static_cast<std::size_t>(i)] = scale.at(i, 1) * (x.data[static_cast<std::size_t>(i)] - offset.at(i, 0));
+    call.out[0].data[static_cast<std::size_t>(i)] =
+        scale.at(i, 1) * (x.data[static_cast<std::size_t>(i)] - offset.at(i, 0));
 }
 
-void reference_dequantize(const ReferenceCall& call) { shift_and_scale(call, along_axis(call, 1), along_axis(call, 2)); }
-void reference_blockwise(const ReferenceCall& call) { shift_and_scale(call, in_blocks(call, 1), in_blocks(call, 2)); }
+void reference_dequantize(const ReferenceCall& call) {
+  shift_and_scale(call, along_axis(call, 1), along_axis(call, 2));
+}
+void reference_blockwise(const ReferenceCall& call) {
+  shift_and_scale(call, in_blocks(call, 1), in_blocks(call, 2));
+}
 
 double round_half_even(double x) { return x - std::remainder(x, 1.0); }
 
@@ -129,19 +137,21 @@ void reference_quantize(const ReferenceCall& call) {
   }
 }
 
-
 }  // namespace
 
 constinit const OpDef ops::quantize{
     .name = "quantize",
-    .doc = "Numbers as small integers: x / scale, rounded to even, plus the zero point, kept within the type.",
+    .doc =
+        "Numbers as small integers: x / scale, rounded to even, plus the zero point, kept within the type.",
     .inputs = {"input", "scale", {"zero_point", Arity::optional}},
-    .attrs = {{"axis", AttrKind::integer, absent}, {"output_dtype", AttrKind::word, required, "int8 uint8 int4 uint4"}},
+    .attrs = {{"axis", AttrKind::integer, absent},
+              {"output_dtype", AttrKind::word, required, "int8 uint8 int4 uint4"}},
     .infer = infer_quantize,
     .reference = reference_quantize,
     .mil = {"quantize", 7},
     .samples = {{.inputs = {"fp32[2, 3]", "fp32[] = 0.1", "int8[] = 3"}, .attrs = "output_dtype=int8"},
-                {.inputs = {"fp32[2, 3]", "fp32[3] = [0.1, 0.02, 0.3]"}, .attrs = "output_dtype=uint8, axis=1"}},
+                {.inputs = {"fp32[2, 3]", "fp32[3] = [0.1, 0.02, 0.3]"},
+                 .attrs = "output_dtype=uint8, axis=1"}},
 };
 
 constinit const OpDef ops::dequantize{

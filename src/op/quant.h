@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which scale, offset or table belongs to which element: shared by the references and the kernels of quantisation.
+// Which scale, offset or table belongs to which element: shared by the references and the kernels of
+// quantisation.
 #pragma once
 #include "ir/type.h"
 
@@ -21,8 +22,8 @@ class Blocks {
     }
     return block;
   }
-  // From element `i` on: how many elements in a row are of one block, or, where every element of the last axis has its
-  // own (each()), how many have blocks that follow one another.
+  // From element `i` on: how many elements in a row are of one block, or, where every element of the last
+  // axis has its own (each()), how many have blocks that follow one another.
   std::int64_t run(std::int64_t i) const { return repeat_ - i % repeat_; }
   bool each() const { return each_; }
 
@@ -33,6 +34,7 @@ class Blocks {
 };
 
 // The grid of a parameter that is one number, or a vector along an axis.
-Shape axis_grid(std::span<const Dim> tensor, std::span<const Dim> parameter, std::optional<std::int64_t> axis);
+Shape axis_grid(std::span<const Dim> tensor, std::span<const Dim> parameter,
+                std::optional<std::int64_t> axis);
 
 }  // namespace tl

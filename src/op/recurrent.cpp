@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrent layers over a sequence [s, b, input]: definitions, inference, and the loops that say what they mean.
+// Recurrent layers over a sequence [s, b, input]: definitions, inference, and the loops that say what they
+// mean.
 #include <algorithm>
 #include <cmath>
 
@@ -20,14 +21,17 @@ struct Layer {  // which inputs are which, by number; 0: there is none
   std::size_t w, r, b, states;  // input and recurrent weights, bias; how many states (h, c)
 };
 
-void need_shape(const InferCall& call, std::size_t input, std::initializer_list<Dim> wanted, std::string_view name) {
+void need_shape(const InferCall& call, std::size_t input, std::initializer_list<Dim> wanted,
+                std::string_view name) {
   const Type& t = call.type(input);
   bool fits = t.rank() == wanted.size();
   for (std::size_t d = 0; fits && d < t.rank(); ++d) {
     Dim want = wanted.begin()[d];
     fits = !is_known(want) || !is_known(t.shape[d]) || want == t.shape[d];
   }
-  if (!fits) throw Error(Code::bad_input, text("{} is {}, it must be {}", name, text_of(t), text_of(Type(t.dtype, wanted))));
+  if (!fits)
+    throw Error(Code::bad_input,
+                text("{} is {}, it must be {}", name, text_of(t), text_of(Type(t.dtype, wanted))));
 }
 
 Dim times(Dim a, int n) { return multiply_dims(a, n); }
@@ -50,7 +54,9 @@ std::vector<Type> layer_types(const InferCall& call, const Layer& layer, int dir
   need(is_float(dtype), "takes floating sequences");
   for (std::size_t k = 0; k < layer.states; ++k) {
     const Type& state = call.type(1 + k);
-    if (state.dtype != dtype) throw Error(Code::bad_input, text("takes a state of {}, not of {}", name_of(dtype), name_of(state.dtype)));
+    if (state.dtype != dtype)
+      throw Error(Code::bad_input,
+                  text("takes a state of {}, not of {}", name_of(dtype), name_of(state.dtype)));
     need_shape(call, 1 + k, {batch, width}, k ? "initial_c" : "initial_h");
     if (!is_known(batch)) batch = state.shape[0];
     if (!is_known(width)) width = state.shape[1];
@@ -68,7 +74,8 @@ std::vector<Type> infer_lstm(const InferCall& call) {
   if (call.has(6)) need_shape(call, 6, {times(hidden, 3)}, "peephole");
   if (!both) return out;
   need(call.has(7) && call.has(8), "needs weight_ih_back and weight_hh_back to run both ways");
-  if (check_weights(call, {4, 7, 8, 9, 2}) != hidden) need(!is_known(hidden), "its directions differ in length");
+  if (check_weights(call, {4, 7, 8, 9, 2}) != hidden)
+    need(!is_known(hidden), "its directions differ in length");
   if (call.has(10)) need_shape(call, 10, {times(hidden, 3)}, "peephole_back");
   return out;
 }
@@ -120,7 +127,8 @@ struct Sequence {  // one row of the batch in one direction, and where its outpu
 
   const double* x(std::int64_t time) const {
     const Array& all = *call.in[0];
-    return all.data.data() + (static_cast<std::size_t>(time * all.shape[1]) + row) * static_cast<std::size_t>(all.shape[2]);
+    return all.data.data() +
+           (static_cast<std::size_t>(time * all.shape[1]) + row) * static_cast<std::size_t>(all.shape[2]);
   }
   std::size_t state_at() const { return (row * directions + direction) * hidden; }
   Vector state(std::size_t input) const {
@@ -129,7 +137,10 @@ struct Sequence {  // one row of the batch in one direction, and where its outpu
   }
   void keep_step(const Vector& h, std::int64_t place) const {
     std::size_t batch = static_cast<std::size_t>(call.in[0]->shape[1]);
-    std::copy(h.begin(), h.end(), call.out[0].data.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(place) * batch * directions * hidden + state_at()));
+    std::copy(h.begin(), h.end(),
+              call.out[0].data.begin() +
+                  static_cast<std::ptrdiff_t>(static_cast<std::size_t>(place) * batch * directions * hidden +
+                                              state_at()));
   }
   void keep_state(const Vector& s, std::size_t output) const {
     std::copy(s.begin(), s.end(), call.out[output].data.begin() + static_cast<std::ptrdiff_t>(state_at()));
@@ -141,7 +152,8 @@ void size_outputs(const ReferenceCall& call, std::size_t hidden, std::size_t dir
   auto width = static_cast<Dim>(hidden * directions);
   for (std::size_t k = 0; k < call.out.size(); ++k) {
     call.out[k].shape = {x[1], width};
-    if (k == 0) call.out[k].shape.insert(call.out[k].shape.begin(), call.attrs.boolean("output_sequence") ? x[0] : 1);
+    if (k == 0)
+      call.out[k].shape.insert(call.out[k].shape.begin(), call.attrs.boolean("output_sequence") ? x[0] : 1);
     call.out[k].data.assign(static_cast<std::size_t>(volume(call.out[k].shape)), 0);
   }
 }
@@ -175,11 +187,14 @@ void lstm_step(const LstmWeights& weights, const Attrs& attrs, const double* x, 
   std::string_view gate = attrs.word("recurrent_activation");
   Vector i = weights.gate(0, x, h, c), f = weights.gate(1, x, h, c), z = weights.gate(3, x, h, c);
   for (std::size_t k = 0; k < h.size(); ++k) {
-    c[k] = activated(gate, f[k]) * c[k] + activated(gate, i[k]) * activated(attrs.word("cell_activation"), z[k]);
-    if (attrs.has("clip")) c[k] = std::clamp(c[k], -std::abs(attrs.number("clip")), std::abs(attrs.number("clip")));
+    c[k] =
+        activated(gate, f[k]) * c[k] + activated(gate, i[k]) * activated(attrs.word("cell_activation"), z[k]);
+    if (attrs.has("clip"))
+      c[k] = std::clamp(c[k], -std::abs(attrs.number("clip")), std::abs(attrs.number("clip")));
   }
   Vector o = weights.gate(2, x, h, c);
-  for (std::size_t k = 0; k < h.size(); ++k) h[k] = activated(gate, o[k]) * activated(attrs.word("activation"), c[k]);
+  for (std::size_t k = 0; k < h.size(); ++k)
+    h[k] = activated(gate, o[k]) * activated(attrs.word("activation"), c[k]);
 }
 
 void reference_lstm(const ReferenceCall& call) {
@@ -193,7 +208,8 @@ void reference_lstm(const ReferenceCall& call) {
     for (std::size_t row = 0; row < static_cast<std::size_t>(call.in[0]->shape[1]); ++row) {
       Sequence sequence{call, row, d, directions, hidden};
       Vector c = sequence.state(2);
-      run_steps(sequence, steps, sequence.state(1), [&](const double* x, Vector& h) { lstm_step(weights, call.attrs, x, h, c); });
+      run_steps(sequence, steps, sequence.state(1),
+                [&](const double* x, Vector& h) { lstm_step(weights, call.attrs, x, h, c); });
       sequence.keep_state(c, 2);
     }
   }
@@ -214,7 +230,8 @@ void gru_step(const ReferenceCall& call, const double* x, Vector& h) {
     add_product(y, r, g * n, state.data());
     return y;
   };
-  Vector reset = from_input(0), reset_h = from_state(0, h), keep = from_input(2), keep_h = from_state(2, h), state = h;
+  Vector reset = from_input(0), reset_h = from_state(0, h), keep = from_input(2), keep_h = from_state(2, h),
+         state = h;
   for (std::size_t k = 0; k < n; ++k) reset[k] = activated(gate, reset[k] + reset_h[k]);
   bool after = call.attrs.boolean("reset_after");
   for (std::size_t k = 0; k < n && !after; ++k) state[k] *= reset[k];
@@ -233,8 +250,7 @@ void rnn_step(const ReferenceCall& call, const double* x, Vector& h) {
   for (std::size_t k = 0; k < h.size(); ++k) h[k] = activated(call.attrs.word("activation"), y[k]);
 }
 
-template <auto step>
-void reference_simple(const ReferenceCall& call) {
+template <auto step> void reference_simple(const ReferenceCall& call) {
   auto hidden = static_cast<std::size_t>(call.in[3]->shape[1]);
   size_outputs(call, hidden, 1);
   Steps steps{call.in[0]->shape[0], call.attrs.word("direction") == "reverse", false};
@@ -249,8 +265,16 @@ void reference_simple(const ReferenceCall& call) {
 constinit const OpDef ops::lstm{
     .name = "lstm",
     .doc = "Long short-term memory over a sequence [s, b, i]; gates are stacked i, f, o, z.",
-    .inputs = {"x", "initial_h", "initial_c", "weight_ih", "weight_hh", {"bias", Arity::optional}, {"peephole", Arity::optional},
-               {"weight_ih_back", Arity::optional}, {"weight_hh_back", Arity::optional}, {"bias_back", Arity::optional},
+    .inputs = {"x",
+               "initial_h",
+               "initial_c",
+               "weight_ih",
+               "weight_hh",
+               {"bias", Arity::optional},
+               {"peephole", Arity::optional},
+               {"weight_ih_back", Arity::optional},
+               {"weight_hh_back", Arity::optional},
+               {"bias_back", Arity::optional},
                {"peephole_back", Arity::optional}},
     .attrs = {{"direction", AttrKind::word, "forward", "forward reverse bidirectional"},
               {"output_sequence", AttrKind::boolean, "false"},
@@ -263,14 +287,20 @@ constinit const OpDef ops::lstm{
     .reference = reference_lstm,
     .mil = {"lstm"},
     .near_zero = 1e-6,
-    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[2, 4]", "fp32[16, 5]", "fp32[16, 4]", "fp32[16]"},
+    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[2, 4]", "fp32[16, 5]", "fp32[16, 4]",
+                            "fp32[16]"},
                  .attrs = "output_sequence=true"}},
 };
 
 constinit const OpDef ops::gru{
     .name = "gru",
     .doc = "Gated recurrent unit over a sequence [s, b, i]; gates are stacked r, o, z.",
-    .inputs = {"x", "initial_h", "weight_ih", "weight_hh", {"bias", Arity::optional}, {"input_bias", Arity::optional}},
+    .inputs = {"x",
+               "initial_h",
+               "weight_ih",
+               "weight_hh",
+               {"bias", Arity::optional},
+               {"input_bias", Arity::optional}},
     .attrs = {{"direction", AttrKind::word, "forward", "forward reverse"},
               {"output_sequence", AttrKind::boolean, "false"},
               {"recurrent_activation", AttrKind::word, "sigmoid", activations},
@@ -281,8 +311,10 @@ constinit const OpDef ops::gru{
     .reference = reference_simple<gru_step>,
     .mil = {"gru"},
     .near_zero = 1e-6,
-    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[12, 5]", "fp32[12, 4]", "fp32[12]"}, .attrs = "output_sequence=true"},
-                {.inputs = {"fp32[3, 1, 5]", "fp32[1, 4]", "fp32[12, 5]", "fp32[12, 4]", "fp32[12]", "fp32[12]"},
+    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[12, 5]", "fp32[12, 4]", "fp32[12]"},
+                 .attrs = "output_sequence=true"},
+                {.inputs = {"fp32[3, 1, 5]", "fp32[1, 4]", "fp32[12, 5]", "fp32[12, 4]", "fp32[12]",
+                            "fp32[12]"},
                  .attrs = "direction=reverse, reset_after=true"}},
 };
 
@@ -298,7 +330,8 @@ constinit const OpDef ops::rnn{
     .reference = reference_simple<rnn_step>,
     .mil = {"rnn"},
     .near_zero = 1e-6,
-    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[4, 5]", "fp32[4, 4]", "fp32[4]"}, .attrs = "output_sequence=true"}},
+    .samples = {{.inputs = {"fp32[3, 2, 5]", "fp32[2, 4]", "fp32[4, 5]", "fp32[4, 4]", "fp32[4]"},
+                 .attrs = "output_sequence=true"}},
 };
 
 }  // namespace tl

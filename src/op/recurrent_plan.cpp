@@ -41,7 +41,8 @@ std::optional<RecurrentPlan> recurrent_plan(const KernelRequest& request, std::i
   else if (&request.op == &ops::gru) set_gru(request, plan);
   else set_rnn(request, plan);
   for (std::size_t i = 0; i < request.in.size(); ++i)
-    if (request.has(i) && (request.in[i].dtype != request.in[0].dtype || !request.in[i].is_concrete())) return std::nullopt;
+    if (request.has(i) && (request.in[i].dtype != request.in[0].dtype || !request.in[i].is_concrete()))
+      return std::nullopt;
   if (plan.clip == 0 && request.attrs.has("clip")) return std::nullopt;
   const Shape& x = request.in[0].shape;
   plan.steps = x[0];
@@ -55,7 +56,8 @@ std::optional<RecurrentPlan> recurrent_plan(const KernelRequest& request, std::i
   plan.reverse = request.attrs.word("direction") == "reverse";
   plan.sequence = request.attrs.boolean("output_sequence");
   plan.output = activation_named(request.attrs.word("activation"));
-  if (request.attrs.has("recurrent_activation")) plan.gate = activation_named(request.attrs.word("recurrent_activation"));
+  if (request.attrs.has("recurrent_activation"))
+    plan.gate = activation_named(request.attrs.word("recurrent_activation"));
   return plan;
 }
 
@@ -71,19 +73,20 @@ int stacked_gate(const RecurrentPlan& plan, int gate) {
 }
 
 // [block][depth][gate][lane] from [gate][unit][depth].
-template <class T>
-void pack_matrix(const RecurrentPlan& plan, const T* from, std::int64_t depth, float* to) {
+template <class T> void pack_matrix(const RecurrentPlan& plan, const T* from, std::int64_t depth, float* to) {
   for (std::int64_t block = 0; block < plan.blocks; ++block)
     for (int g = 0; g < plan.gates; ++g)
       for (std::int64_t lane = 0; lane < plan.lanes; ++lane) {
         std::int64_t unit = block * plan.lanes + lane;
         float* column = to + (block * depth * plan.gates + g) * plan.lanes + lane;
         const T* row = from + (stacked_gate(plan, g) * plan.hidden + unit) * depth;
-        for (std::int64_t k = 0; k < depth; ++k) column[k * plan.gates * plan.lanes] = unit < plan.hidden ? number(row[k]) : 0;
+        for (std::int64_t k = 0; k < depth; ++k)
+          column[k * plan.gates * plan.lanes] = unit < plan.hidden ? number(row[k]) : 0;
       }
 }
 
-// Adds a stacked vector to [block][gate][lane]; the one of `gate` goes to `instead`, [unit], if that is given.
+// Adds a stacked vector to [block][gate][lane]; the one of `gate` goes to `instead`, [unit], if that is
+// given.
 template <class T>
 void add_bias(const RecurrentPlan& plan, const T* from, float* to, int gate, float* instead) {
   for (int g = 0; g < plan.gates; ++g)
@@ -95,21 +98,26 @@ void add_bias(const RecurrentPlan& plan, const T* from, float* to, int gate, flo
 }
 
 template <class T>
-void pack_typed(const RecurrentPlan& plan, const RecurrentInputs& inputs, const std::byte* const* in, float* image) {
+void pack_typed(const RecurrentPlan& plan, const RecurrentInputs& inputs, const std::byte* const* in,
+                float* image) {
   auto at = [&](std::size_t i) { return reinterpret_cast<const T*>(in[i]); };
   pack_matrix(plan, at(inputs.w), plan.width, image + plan.w_at());
   pack_matrix(plan, at(inputs.r), plan.hidden, image + plan.r_at());
   std::fill(image + plan.bias_at(), image + plan.image_floats(), 0.0f);
-  if (inputs.bias) add_bias(plan, at(inputs.bias), image + plan.bias_at(), 2, plan.reset_after ? image + plan.state_bias_at() : nullptr);
+  if (inputs.bias)
+    add_bias(plan, at(inputs.bias), image + plan.bias_at(), 2,
+             plan.reset_after ? image + plan.state_bias_at() : nullptr);
   if (inputs.input_bias) add_bias(plan, at(inputs.input_bias), image + plan.bias_at(), 2, nullptr);
   for (std::int64_t k = 0; inputs.peephole && k < 3; ++k)
     for (std::int64_t unit = 0; unit < plan.hidden; ++unit)
-      image[plan.peephole_at() + k * plan.units() + unit] = number(at(inputs.peephole)[k * plan.hidden + unit]);
+      image[plan.peephole_at() + k * plan.units() + unit] =
+          number(at(inputs.peephole)[k * plan.hidden + unit]);
 }
 
 }  // namespace
 
-void pack_recurrent(const RecurrentPlan& plan, int direction, DType dtype, const std::byte* const* in, float* image) {
+void pack_recurrent(const RecurrentPlan& plan, int direction, DType dtype, const std::byte* const* in,
+                    float* image) {
   const RecurrentInputs& inputs = plan.inputs[direction];
   if (dtype == DType::f16) pack_typed<Half>(plan, inputs, in, image);
   else pack_typed<float>(plan, inputs, in, image);

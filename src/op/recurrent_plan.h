@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the recurrent kernels lay out a layer: units in blocks of a vector, and for every block the weights of all its
-// gates side by side, so that one pass over them gives everything a block of units needs for its next state.
+// How the recurrent kernels lay out a layer: units in blocks of a vector, and for every block the weights of
+// all its gates side by side, so that one pass over them gives everything a block of units needs for its next
+// state.
 #pragma once
 #include <algorithm>
 
@@ -20,15 +21,15 @@ struct RecurrentPlan {
   std::int64_t steps = 0, batch = 0, width = 0, hidden = 0;
   std::int64_t lanes = 1, blocks = 0;  // blocks * lanes units, the last ones padding
   int gates = 1, directions = 1;
-  std::int64_t chunk = 1;              // steps whose inputs are multiplied at once
+  std::int64_t chunk = 1;  // steps whose inputs are multiplied at once
   RecurrentInputs inputs[2] = {};
   bool reverse = false, in_time_order = false, sequence = false, reset_after = false;
   Activation gate = Activation::sigmoid, candidate = Activation::tanh, output = Activation::tanh;
-  float clip = 0;                      // 0: none
+  float clip = 0;  // 0: none
 
   std::int64_t units() const { return blocks * lanes; }
-  // Floats of one direction's packed image, in this order: input weights, recurrent weights, bias of the input's
-  // product, bias of the state's product (gru), peepholes.
+  // Floats of one direction's packed image, in this order: input weights, recurrent weights, bias of the
+  // input's product, bias of the state's product (gru), peepholes.
   std::int64_t w_at() const { return 0; }
   std::int64_t r_at() const { return units() * gates * width; }
   std::int64_t bias_at() const { return r_at() + units() * gates * hidden; }

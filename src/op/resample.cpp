@@ -52,15 +52,18 @@ Box decoded(const double* b, const Attrs& attrs, Dim height, Dim width) {
   double scale = attrs.number("spatial_scale");
   double row = attrs.boolean("normalized_coordinates") ? scale * static_cast<double>(height - 1) : scale;
   double column = attrs.boolean("normalized_coordinates") ? scale * static_cast<double>(width - 1) : scale;
-  return {{box.rows.first * row, box.rows.last * row}, {box.columns.first * column, box.columns.last * column}};
+  return {{box.rows.first * row, box.rows.last * row},
+          {box.columns.first * column, box.columns.last * column}};
 }
 
-// The sampling modes of a resized image, on a part of it: the box of a whole image gives the whole image's grid.
+// The sampling modes of a resized image, on a part of it: the box of a whole image gives the whole image's
+// grid.
 double box_position(std::string_view mode, const Span& span, std::int64_t i, std::int64_t count) {
   auto n = static_cast<double>(count), k = static_cast<double>(i);
   double length = span.last - span.first;
   if (mode == "STRICT_ALIGN_CORNERS") return count == 1 ? span.first : span.first + k * length / (n - 1);
-  if (mode == "ALIGN_CORNERS") return count == 1 ? span.first + length / 2 : span.first + k * length / (n - 1);
+  if (mode == "ALIGN_CORNERS")
+    return count == 1 ? span.first + length / 2 : span.first + k * length / (n - 1);
   if (mode == "OFFSET_CORNERS") return span.first + (k + 0.5) * std::max(1.0, length) / n;
   if (mode == "UNALIGN_CORNERS") return span.first + (k + 0.5) * (length + 1) / n - 0.5;
   return span.first + k * (length + 1) / n;
@@ -98,7 +101,8 @@ struct CropCall {
 // Appends one image's cut: every channel of image `n`.
 void cut(const CropCall& call, const double* box_numbers, std::int64_t n) {
   Dim channels = call.x.shape[1], height = call.x.shape[2], width = call.x.shape[3];
-  if (n < 0 || n >= call.x.shape[0]) throw Error(Code::bad_input, text("a box is of image {}, there are {}", n, call.x.shape[0]));
+  if (n < 0 || n >= call.x.shape[0])
+    throw Error(Code::bad_input, text("a box is of image {}, there are {}", n, call.x.shape[0]));
   need(height > 0 && width > 0, "cuts boxes out of an empty image");
   Box box = decoded(box_numbers, call.attrs, height, width);
   std::string_view mode = call.attrs.word("sampling_mode");
@@ -136,7 +140,8 @@ void reference_crop_resize(const ReferenceCall& call) {
   call.out[0].data = std::move(out);
 }
 
-// Up to iOS 16 boxes come as `roi`, [n, 1, 4 or 5, 1, 1]; in iOS 15 there is no padding: places outside are clamped.
+// Up to iOS 16 boxes come as `roi`, [n, 1, 4 or 5, 1, 1]; in iOS 15 there is no padding: places outside are
+// clamped.
 void upgrade_crop_resize(MilNode& node) {
   if (node.input("roi") != no_value) {
     node.set_input("boxes", node.ex("roi"));
@@ -149,7 +154,8 @@ void upgrade_crop_resize(MilNode& node) {
 
 // ---- resample, affine
 
-constexpr std::string_view coordinate_modes = "normalized_minus_one_to_one normalized_zero_to_one unnormalized";
+constexpr std::string_view coordinate_modes =
+    "normalized_minus_one_to_one normalized_zero_to_one unnormalized";
 
 std::vector<Type> infer_resample(const InferCall& call) {
   need_rank(call, 0, 4, 4);
@@ -165,7 +171,8 @@ std::vector<Type> infer_affine(const InferCall& call) {
   need_rank(call, 1, 2, 2);
   const Shape &x = call.type(0).shape, &matrix = call.type(1).shape;
   need(matrix[1] == 6 || !is_known(matrix[1]), "transform_matrix must have six numbers a row");
-  need(matrix[0] == 1 || matrix[0] == x[0] || !is_known(matrix[0]) || !is_known(x[0]), "needs one matrix, or one an image");
+  need(matrix[0] == 1 || matrix[0] == x[0] || !is_known(matrix[0]) || !is_known(x[0]),
+       "needs one matrix, or one an image");
   std::int64_t height = call.attrs.integer("output_height"), width = call.attrs.integer("output_width");
   need(height > 0 && width > 0, "output_height and output_width must be positive");
   return {Type(call.type(0).dtype, {x[0], x[1], height, width})};
@@ -187,7 +194,8 @@ std::int64_t element_of(std::string_view padding, std::int64_t i, Dim n) {
   if (padding == "constant") return -1;
   if (padding == "border") return i < 0 ? 0 : n - 1;
   bool edge = padding == "symmetric";  // mirrored with the edge, else without
-  std::int64_t period = edge ? 2 * n : std::max<std::int64_t>(2 * n - 2, 1), k = (i % period + period) % period;
+  std::int64_t period = edge ? 2 * n : std::max<std::int64_t>(2 * n - 2, 1),
+               k = (i % period + period) % period;
   return k < n ? k : period - k - (edge ? 1 : 0);
 }
 
@@ -202,10 +210,12 @@ struct Sampler {
   }
   double sample(const double* image, double row, double column) const {
     if (attrs.word("sampling_mode") == "nearest")
-      return at(image, static_cast<std::int64_t>(std::floor(row + 0.5)), static_cast<std::int64_t>(std::floor(column + 0.5)));
+      return at(image, static_cast<std::int64_t>(std::floor(row + 0.5)),
+                static_cast<std::int64_t>(std::floor(column + 0.5)));
     auto r = static_cast<std::int64_t>(std::floor(row)), c = static_cast<std::int64_t>(std::floor(column));
     double down = row - std::floor(row), right = column - std::floor(column);
-    return mixed(mixed(at(image, r, c), at(image, r, c + 1), right), mixed(at(image, r + 1, c), at(image, r + 1, c + 1), right), down);
+    return mixed(mixed(at(image, r, c), at(image, r, c + 1), right),
+                 mixed(at(image, r + 1, c), at(image, r + 1, c + 1), right), down);
   }
   // One output pixel of every channel of image n; g is (x, y) as the attributes mean it.
   void pixel(const ReferenceCall& call, std::int64_t n, std::int64_t place, const double (&g)[2]) const {
@@ -213,7 +223,8 @@ struct Sampler {
     std::int64_t area = call.out[0].shape[2] * call.out[0].shape[3];
     for (Dim c = 0; c < x.shape[1]; ++c) {
       const double* image = x.data.data() + (n * x.shape[1] + c) * x.shape[2] * x.shape[3];
-      call.out[0].data[static_cast<std::size_t>((n * x.shape[1] + c) * area + place)] = sample(image, row, column);
+      call.out[0].data[static_cast<std::size_t>((n * x.shape[1] + c) * area + place)] =
+          sample(image, row, column);
     }
   }
 };
@@ -253,7 +264,8 @@ void reference_affine(const ReferenceCall& call) {
   for (Dim n = 0; n < x.shape[0]; ++n) {
     const double* m = matrix.data.data() + (matrix.shape[0] == 1 ? 0 : n * 6);
     for (std::int64_t k = 0; k < height * width; ++k) {
-      double gx = output_coordinate(call.attrs, k % width, width), gy = output_coordinate(call.attrs, k / width, height);
+      double gx = output_coordinate(call.attrs, k % width, width),
+             gy = output_coordinate(call.attrs, k / width, height);
       sampler.pixel(call, n, k, {m[0] * gx + m[1] * gy + m[2], m[3] * gx + m[4] * gy + m[5]});
     }
   }
@@ -263,7 +275,9 @@ void reference_affine(const ReferenceCall& call) {
 
 constinit const OpDef ops::crop_resize{
     .name = "crop_resize",
-    .doc = "Cuts boxes out of images and resizes them by linear interpolation; without pad_value places outside are clamped.",
+    .doc =
+        "Cuts boxes out of images and resizes them by linear interpolation; without pad_value places outside "
+        "are clamped.",
     .inputs = {"x", "boxes", {"box_indices", Arity::optional}},
     .attrs = {{"target_height", AttrKind::integer, "1"},
               {"target_width", AttrKind::integer, "1"},
@@ -277,7 +291,8 @@ constinit const OpDef ops::crop_resize{
     .reference = reference_crop_resize,
     .mil = {"crop_resize", 5, upgrade_crop_resize},
     .near_zero = 1e-5,
-    .samples = {{.inputs = {"fp32[2, 3, 4, 5]", "fp32[2, 4] = [0.5, 1, 3, 2, 0, 0, 2.5, 4]", "int32[2] = [1, 0]"},
+    .samples = {{.inputs = {"fp32[2, 3, 4, 5]", "fp32[2, 4] = [0.5, 1, 3, 2, 0, 0, 2.5, 4]",
+                            "int32[2] = [1, 0]"},
                  .attrs = "target_height=3, target_width=2, sampling_mode=ALIGN_CORNERS, pad_value=0"}},
 };
 
@@ -295,12 +310,14 @@ constinit const OpDef ops::resample{
     .mil = {"resample"},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]", "fp32[1, 2, 2, 2]"}},
-                {.inputs = {"fp32[1, 2, 3, 4]", "fp32[1, 2, 2, 2]"}, .attrs = "sampling_mode=nearest, padding_mode=symmetric"}},
+                {.inputs = {"fp32[1, 2, 3, 4]", "fp32[1, 2, 2, 2]"},
+                 .attrs = "sampling_mode=nearest, padding_mode=symmetric"}},
 };
 
 constinit const OpDef ops::affine{
     .name = "affine",
-    .doc = "Samples images at coordinates mapped by a matrix, rows (a0, a1, a2) for x and (b0, b1, b2) for y.",
+    .doc =
+        "Samples images at coordinates mapped by a matrix, rows (a0, a1, a2) for x and (b0, b1, b2) for y.",
     .inputs = {"x", "transform_matrix"},
     .attrs = {{"output_height", AttrKind::integer, required},
               {"output_width", AttrKind::integer, required},

@@ -51,14 +51,16 @@ struct Rule {  // how an operation finds its samples
 Rule rule_of(const OpDef& op, const Attrs& attrs) {
   if (&op == &ops::resize_bilinear) return {attrs.word("sampling_mode")};
   if (&op == &ops::upsample_bilinear) return {upsampling_mode(attrs)};
-  if (&op == &ops::resize && attrs.word("interpolation_mode") == "LINEAR") return {attrs.word("sampling_mode")};
+  if (&op == &ops::resize && attrs.word("interpolation_mode") == "LINEAR")
+    return {attrs.word("sampling_mode")};
   if (&op == &ops::resize) return {attrs.word("sampling_mode"), false, 0.5};
   return {"DEFAULT", false, 0};
 }
 
 }  // namespace
 
-std::vector<Taps> resize_taps(const OpDef& op, const Attrs& attrs, std::span<const Dim> in, std::span<const Dim> out) {
+std::vector<Taps> resize_taps(const OpDef& op, const Attrs& attrs, std::span<const Dim> in,
+                              std::span<const Dim> out) {
   Rule rule = rule_of(op, attrs);
   std::size_t resized = &op == &ops::resize ? static_cast<std::size_t>(attrs.integer("resized_dims")) : 2;
   TL_ASSERT(resized <= in.size());
@@ -77,7 +79,8 @@ std::vector<Taps> resize_taps(const OpDef& op, const Attrs& attrs, std::span<con
 namespace {
 
 // One axis: outer blocks of n rows of `inner` elements become blocks of as many rows as there are taps.
-std::vector<double> resized_axis(const std::vector<double>& x, std::int64_t n, std::int64_t inner, const Taps& taps) {
+std::vector<double> resized_axis(const std::vector<double>& x, std::int64_t n, std::int64_t inner,
+                                 const Taps& taps) {
   std::int64_t outer = x.empty() ? 0 : static_cast<std::int64_t>(x.size()) / (n * inner);
   std::vector<double> y;
   y.reserve(static_cast<std::size_t>(outer * inner) * taps.size());
@@ -118,8 +121,7 @@ void reference_resize_of(const OpDef& op, const ReferenceCall& call) {
   call.out[0].data = std::move(y);
 }
 
-template <const OpDef* op>
-void reference_resize(const ReferenceCall& call) {
+template <const OpDef* op> void reference_resize(const ReferenceCall& call) {
   reference_resize_of(*op, call);
 }
 
@@ -132,7 +134,8 @@ std::vector<Type> infer_resize(const InferCall& call) {
     throw Error(Code::bad_input, text("cannot resize {} axes of {}", n, text_of(out)));
   need_rank(call, 1, 1, 1);
   auto wanted = integer_values(call, 1);
-  if (wanted && static_cast<std::int64_t>(wanted->size()) < n) throw Error(Code::bad_input, "shape has fewer lengths than axes are resized");
+  if (wanted && static_cast<std::int64_t>(wanted->size()) < n)
+    throw Error(Code::bad_input, "shape has fewer lengths than axes are resized");
   for (std::size_t d = 1; d <= static_cast<std::size_t>(n); ++d) {
     Dim& dim = out.shape[out.rank() - d];
     if (!wanted) dim = unknown;
@@ -151,7 +154,8 @@ std::vector<Type> with_size(const InferCall& call, Dim height, Dim width) {
 }
 
 std::vector<Type> infer_target_size(const InferCall& call) {
-  std::int64_t height = call.attrs.integer("target_size_height"), width = call.attrs.integer("target_size_width");
+  std::int64_t height = call.attrs.integer("target_size_height"),
+               width = call.attrs.integer("target_size_width");
   need(height > 0 && width > 0, "target_size_height and target_size_width must be positive");
   return with_size(call, height, width);
 }
@@ -172,7 +176,8 @@ std::vector<Type> infer_upsample(const InferCall& call) {
 }
 
 std::vector<Type> infer_upsample_bilinear(const InferCall& call) {
-  bool both = call.attrs.boolean("align_corners") && call.attrs.has("half_pixel_centers") && call.attrs.boolean("half_pixel_centers");
+  bool both = call.attrs.boolean("align_corners") && call.attrs.has("half_pixel_centers") &&
+              call.attrs.boolean("half_pixel_centers");
   need(!both, "align_corners and half_pixel_centers exclude each other");
   return infer_upsample(call);
 }
@@ -191,8 +196,10 @@ constinit const OpDef ops::resize{
     .mil = {"resize", 7},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[2, 3, 4]", "int32[2] = [5, 7]"}, .attrs = "resized_dims=2"},
-                {.inputs = {"fp32[2, 3, 4]", "int32[2] = [0, 7]"}, .attrs = "resized_dims=2, sampling_mode=UNALIGN_CORNERS"},
-                {.inputs = {"fp32[3, 4]", "int32[1] = [9]"}, .attrs = "resized_dims=1, interpolation_mode=NEAREST_NEIGHBOR"}},
+                {.inputs = {"fp32[2, 3, 4]", "int32[2] = [0, 7]"},
+                 .attrs = "resized_dims=2, sampling_mode=UNALIGN_CORNERS"},
+                {.inputs = {"fp32[3, 4]", "int32[1] = [9]"},
+                 .attrs = "resized_dims=1, interpolation_mode=NEAREST_NEIGHBOR"}},
 };
 
 constinit const OpDef ops::resize_bilinear{
@@ -207,7 +214,8 @@ constinit const OpDef ops::resize_bilinear{
     .mil = {"resize_bilinear"},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]"}, .attrs = "target_size_height=5, target_size_width=7"},
-                {.inputs = {"fp32[2, 3, 40]"}, .attrs = "target_size_height=7, target_size_width=19, sampling_mode=UNALIGN_CORNERS"},
+                {.inputs = {"fp32[2, 3, 40]"},
+                 .attrs = "target_size_height=7, target_size_width=19, sampling_mode=UNALIGN_CORNERS"},
                 {.inputs = {"fp32[2, 3, 4]"}, .attrs = "target_size_width=7, sampling_mode=ALIGN_CORNERS"}},
 };
 
@@ -235,7 +243,8 @@ constinit const OpDef ops::upsample_bilinear{
     .mil = {"upsample_bilinear"},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]"}, .attrs = "scale_factor_height=2, scale_factor_width=2.5"},
-                {.inputs = {"fp32[2, 3, 20]"}, .attrs = "scale_factor_height=2, scale_factor_width=2, align_corners=false"}},
+                {.inputs = {"fp32[2, 3, 20]"},
+                 .attrs = "scale_factor_height=2, scale_factor_width=2, align_corners=false"}},
 };
 
 constinit const OpDef ops::upsample_nearest_neighbor{

@@ -5,7 +5,8 @@
 
 namespace tl {
 
-inline constexpr std::string_view sampling_modes = "STRICT_ALIGN_CORNERS ALIGN_CORNERS DEFAULT OFFSET_CORNERS UNALIGN_CORNERS";
+inline constexpr std::string_view sampling_modes =
+    "STRICT_ALIGN_CORNERS ALIGN_CORNERS DEFAULT OFFSET_CORNERS UNALIGN_CORNERS";
 
 // One output sample along an axis: (1 - part) * x[low] + part * x[high]; part 0 is x[low] itself.
 struct Tap {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resizing images on the CPU: rows of a plane are resized along the width once, when they are first needed, and blended
-// along the height; the nearest element is copied whatever its type.
+// Resizing images on the CPU: rows of a plane are resized along the width once, when they are first needed,
+// and blended along the height; the nearest element is copied whatever its type.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "op/resize.simd.cpp"
 #include "simd/targets.inc"
@@ -24,7 +24,7 @@ struct ResizePlan {  // x as [planes, height, width]
   Taps rows = {};
   std::vector<std::int32_t> low = {}, high = {};  // per output column
   std::vector<float> part = {};
-  bool linear = false;                            // some tap lies between two elements
+  bool linear = false;  // some tap lies between two elements
   bool same_width = true;
 
   // Rows are cut into as many runs as there are threads; each has its own three rows of floats.
@@ -33,8 +33,9 @@ struct ResizePlan {  // x as [planes, height, width]
 };
 
 inline bool fits(const KernelRequest& request) {
-  return request.post.empty() && request.in[0].is_concrete() && request.out[0].is_concrete() && volume(request.in[0].shape) > 0 &&
-         volume(request.out[0].shape) > 0 && request.in[0].shape.back() < (1 << 30);
+  return request.post.empty() && request.in[0].is_concrete() && request.out[0].is_concrete() &&
+         volume(request.in[0].shape) > 0 && volume(request.out[0].shape) > 0 &&
+         request.in[0].shape.back() < (1 << 30);
 }
 
 inline ResizePlan resize_plan(const KernelRequest& request) {
@@ -53,7 +54,8 @@ inline ResizePlan resize_plan(const KernelRequest& request) {
   plan.planes = volume(in) / (plan.height * plan.width);
   plan.same_width = plan.width == plan.out_width;
   for (const Tap& tap : taps.back()) {
-    plan.same_width = plan.same_width && tap.part == 0 && tap.low == static_cast<std::int64_t>(plan.low.size());
+    plan.same_width =
+        plan.same_width && tap.part == 0 && tap.low == static_cast<std::int64_t>(plan.low.size());
     plan.low.push_back(static_cast<std::int32_t>(tap.low));
     plan.high.push_back(static_cast<std::int32_t>(tap.high));
     plan.part.push_back(static_cast<float>(tap.part));
@@ -74,12 +76,13 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/vector.inc"
 namespace {
 
-HWY_INLINE Real blend(Real a, Real b, Real part) { return select(part == 0, a, multiply_add(part, b - a, a)); }
+HWY_INLINE Real blend(Real a, Real b, Real part) {
+  return select(part == 0, a, multiply_add(part, b - a, a));
+}
 
 // ---- linear
 
-template <class T>
-class LinearResize final : public Kernel {
+template <class T> class LinearResize final : public Kernel {
  public:
   explicit LinearResize(ResizePlan plan) : plan_(std::move(plan)) {
     scratch = static_cast<std::size_t>(plan_.parts * 3 * plan_.row_floats()) * sizeof(float);
@@ -134,7 +137,8 @@ class LinearResize final : public Kernel {
     const std::int32_t *low = plan_.low.data(), *high = plan_.high.data();
     std::int64_t j = 0;
     for (; j + lanes <= plan_.out_width; j += lanes) {
-      Real a = hn::GatherIndex(f32, from, hn::LoadU(i32, low + j)), b = hn::GatherIndex(f32, from, hn::LoadU(i32, high + j));
+      Real a = hn::GatherIndex(f32, from, hn::LoadU(i32, low + j)),
+           b = hn::GatherIndex(f32, from, hn::LoadU(i32, high + j));
       store(blend(a, b, load(plan_.part.data() + j)), to + j);
     }
     for (; j < plan_.out_width; ++j) {
@@ -162,9 +166,11 @@ class NearestResize final : public Kernel {
 
   void run(const KernelCall& call) const noexcept override {
     call.pool.each(plan_.parts, [&](std::int64_t k) {
-      std::int64_t n = plan_.out_rows(), first = n * k / plan_.parts, last = n * (k + 1) / plan_.parts, before = -1;
+      std::int64_t n = plan_.out_rows(), first = n * k / plan_.parts, last = n * (k + 1) / plan_.parts,
+                   before = -1;
       for (std::int64_t r = first; r < last; ++r) {
-        std::int64_t row = r / plan_.out_height * plan_.height + plan_.rows[static_cast<std::size_t>(r % plan_.out_height)].low;
+        std::int64_t row = r / plan_.out_height * plan_.height +
+                           plan_.rows[static_cast<std::size_t>(r % plan_.out_height)].low;
         one_row(call.input<T>(0) + row * plan_.width, call.output<T>(0) + r * plan_.out_width, row == before);
         before = row;
       }
@@ -183,7 +189,9 @@ class NearestResize final : public Kernel {
 
 std::unique_ptr<Kernel> make(const KernelRequest& request) {
   if (!fits(request)) return nullptr;
-  if (request.op.attrs.size() && request.attrs.has("resized_dims") && request.attrs.integer("resized_dims") > 2) return nullptr;
+  if (request.op.attrs.size() && request.attrs.has("resized_dims") &&
+      request.attrs.integer("resized_dims") > 2)
+    return nullptr;
   ResizePlan plan = resize_plan(request);
   DType dtype = request.in[0].dtype;
   if (!plan.linear) {

@@ -44,15 +44,16 @@ struct Box {
 };
 
 double overlap(const Box& a, const Box& b) {
-  double width = std::min(a.x1, b.x1) - std::max(a.x0, b.x0), height = std::min(a.y1, b.y1) - std::max(a.y0, b.y0);
+  double width = std::min(a.x1, b.x1) - std::max(a.x0, b.x0),
+         height = std::min(a.y1, b.y1) - std::max(a.y0, b.y0);
   if (width <= 0 || height <= 0) return 0;
   return width * height / (a.area() + b.area() - width * height);
 }
 
 struct Image {  // the boxes of one image of the batch
   std::vector<Box> boxes = {};
-  std::vector<double> best = {};            // score of the best class
-  std::vector<std::int64_t> which = {};     // that class
+  std::vector<double> best = {};         // score of the best class
+  std::vector<std::int64_t> which = {};  // that class
 };
 
 // Element (box, number) of image n.
@@ -80,18 +81,22 @@ Image image_of(const Array& boxes, const Array& scores, const Layout& layout, Di
   return image;
 }
 
-// Greedily from the best: what overlaps a kept box too much goes. If no score reaches the threshold, the best box stays.
+// Greedily from the best: what overlaps a kept box too much goes. If no score reaches the threshold, the best
+// box stays.
 std::vector<std::size_t> survivors(const Image& image, const Attrs& attrs) {
   std::vector<std::size_t> order(image.boxes.size()), kept;
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return image.best[a] > image.best[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return image.best[a] > image.best[b]; });
   bool per_class = attrs.boolean("per_class_suppression");
   auto most = static_cast<std::size_t>(attrs.integer("max_boxes"));
-  double threshold = attrs.has("score_threshold") ? attrs.number("score_threshold") : -std::numeric_limits<double>::infinity();
+  double threshold = attrs.has("score_threshold") ? attrs.number("score_threshold")
+                                                  : -std::numeric_limits<double>::infinity();
   for (std::size_t b : order) {
     if (kept.size() == most || image.best[b] < threshold) break;
     bool gone = std::any_of(kept.begin(), kept.end(), [&](std::size_t k) {
-      return (!per_class || image.which[k] == image.which[b]) && overlap(image.boxes[k], image.boxes[b]) > attrs.number("iou_threshold");
+      return (!per_class || image.which[k] == image.which[b]) &&
+             overlap(image.boxes[k], image.boxes[b]) > attrs.number("iou_threshold");
     });
     if (!gone) kept.push_back(b);
   }
@@ -105,7 +110,8 @@ void copy_box(const Array& x, Array& y, const Layout& layout, Dim n, std::pair<D
     Dim at[3] = {n, 0, 0};
     at[layout.box_axis] = from_to.second;
     at[layout.number_axis] = k;
-    y.data[static_cast<std::size_t>((at[0] * y.shape[1] + at[1]) * y.shape[2] + at[2])] = element(x, layout, n, from_to.first, k);
+    y.data[static_cast<std::size_t>((at[0] * y.shape[1] + at[1]) * y.shape[2] + at[2])] =
+        element(x, layout, n, from_to.first, k);
   }
 }
 
@@ -118,7 +124,8 @@ void reference_suppression(const ReferenceCall& call) {
   call.out[0].shape[layout.box_axis] = call.out[1].shape[layout.box_axis] = most;
   call.out[2].shape = {images, most};
   call.out[3].shape = {images};
-  for (std::size_t k = 0; k < 4; ++k) call.out[k].data.assign(static_cast<std::size_t>(volume(call.out[k].shape)), k == 2 ? -1 : 0);
+  for (std::size_t k = 0; k < 4; ++k)
+    call.out[k].data.assign(static_cast<std::size_t>(volume(call.out[k].shape)), k == 2 ? -1 : 0);
   for (Dim n = 0; n < images; ++n) {
     std::vector<std::size_t> kept = survivors(image_of(boxes, scores, layout, n), call.attrs);
     for (std::size_t k = 0; k < kept.size(); ++k) {
@@ -132,27 +139,31 @@ void reference_suppression(const ReferenceCall& call) {
 }
 
 void upgrade_suppression(MilNode& node) {
-  if (node.opset >= 7) node.set("boxes_last", true);
+  if (node.opset < 7) node.set("boxes_last", false);
 }
 
 }  // namespace
 
 constinit const OpDef ops::non_maximum_suppression{
     .name = "non_maximum_suppression",
-    .doc = "Keeps the boxes that no better box overlaps too much; gives boxes, scores, indices (-1: none) and how many.",
+    .doc =
+        "Keeps the boxes that no better box overlaps too much; gives boxes, scores, indices (-1: none) and "
+        "how many.",
     .inputs = {"boxes", "scores"},
     .attrs = {{"iou_threshold", AttrKind::number, required},
               {"score_threshold", AttrKind::number, absent},
               {"max_boxes", AttrKind::integer, required},
               {"per_class_suppression", AttrKind::boolean, "false"},
-              {"boxes_last", AttrKind::boolean, "false"}},  // boxes [n, 4, b], scores [n, classes, b]: from iOS 17
+              {"boxes_last", AttrKind::boolean,
+               "true"}},  // boxes [n, 4, b], scores [n, classes, b]; false, up to iOS 16: b first
     .outputs = {"coordinates", "scores", "indices", "number_of_boxes"},
     .infer = infer_suppression,
     .reference = reference_suppression,
     .mil = {"non_maximum_suppression", 5, upgrade_suppression},
-    .samples = {{.inputs = {"fp32[2, 7, 4]", "fp32[2, 7, 3]"}, .attrs = "iou_threshold=0.3, max_boxes=4"},
-                {.inputs = {"fp32[1, 4, 7]", "fp32[1, 3, 7]"},
-                 .attrs = "iou_threshold=0.3, score_threshold=0.5, max_boxes=9, per_class_suppression=true, boxes_last=true"}},
+    .samples = {{.inputs = {"fp32[2, 4, 7]", "fp32[2, 3, 7]"}, .attrs = "iou_threshold=0.3, max_boxes=4"},
+                {.inputs = {"fp32[1, 7, 4]", "fp32[1, 7, 3]"},
+                 .attrs = "iou_threshold=0.3, score_threshold=0.5, max_boxes=9, per_class_suppression=true, "
+                          "boxes_last=false"}},
 };
 
 }  // namespace tl
