@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random tensors. A seed of -1 takes the run's; Apple's own streams cannot be reproduced, only their distributions.
+// Random tensors. A seed of -1 takes the run's; Apple's own streams cannot be reproduced, only their
+// distributions.
 #include "op/random.h"
 
 #include <algorithm>
@@ -61,7 +62,8 @@ void uniform(const ReferenceCall& call) {
   Array& out = shaped_output(call);
   RandomStream random = stream_of(call);
   double low = call.attrs.number("low"), width = call.attrs.number("high") - low;
-  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = low + width * random.uniform(digits_of(out.dtype));
+  for (std::size_t i = 0; i < out.data.size(); ++i)
+    out.data[i] = low + width * random.uniform(digits_of(out.dtype));
 }
 
 void normal(const ReferenceCall& call) {
@@ -92,16 +94,19 @@ void categorical(const ReferenceCall& call) {
   const Array& x = *call.in[0];
   need(!x.shape.empty() && x.shape.back() > 0, "has no classes to draw from");
   RandomStream random = stream_of(call);
-  auto classes = static_cast<std::size_t>(x.shape.back()), size = static_cast<std::size_t>(call.attrs.integer("size"));
+  auto classes = static_cast<std::size_t>(x.shape.back()),
+       size = static_cast<std::size_t>(call.attrs.integer("size"));
   Array& out = call.out[0];
   out.shape = x.shape;
   out.shape.back() = call.attrs.integer("size");
   out.data.resize(static_cast<std::size_t>(volume(out.shape)));
   for (std::size_t row = 0; row < x.data.size() / classes; ++row) {
-    auto sums = running_sums(std::span(x.data).subspan(row * classes, classes), call.attrs.word("mode") == "logits");
+    auto sums =
+        running_sums(std::span(x.data).subspan(row * classes, classes), call.attrs.word("mode") == "logits");
     for (std::size_t i = row * size; i < (row + 1) * size; ++i) {
       auto found = std::upper_bound(sums.begin(), sums.end(), random.uniform() * sums.back());
-      out.data[i] = static_cast<double>(std::min<std::ptrdiff_t>(found - sums.begin(), static_cast<std::ptrdiff_t>(classes) - 1));
+      out.data[i] = static_cast<double>(
+          std::min<std::ptrdiff_t>(found - sums.begin(), static_cast<std::ptrdiff_t>(classes) - 1));
     }
   }
 }
@@ -110,7 +115,8 @@ void categorical(const ReferenceCall& call) {
 void upgrade_random(MilNode& node) {
   if (!node.declared.empty()) return node.set("dtype", std::string(name_of(node.declared[0].dtype)));
   for (std::string_view name : {"low", "high", "mean", "stddev", "prob"})
-    if (node.input(name) != no_value) return node.set("dtype", std::string(name_of(node.type_of(name).dtype)));
+    if (node.input(name) != no_value)
+      return node.set("dtype", std::string(name_of(node.type_of(name).dtype)));
 }
 
 }  // namespace
@@ -119,7 +125,9 @@ constinit const OpDef ops::random_uniform{
     .name = "random_uniform",
     .doc = "Numbers drawn evenly from low (included) to high (not included).",
     .inputs = {"shape"},
-    .attrs = {{"low", AttrKind::number, "0"}, {"high", AttrKind::number, "1"}, {"seed", AttrKind::integer, "-1"},
+    .attrs = {{"low", AttrKind::number, "0"},
+              {"high", AttrKind::number, "1"},
+              {"seed", AttrKind::integer, "-1"},
               {"dtype", AttrKind::word, "fp32"}},
     .infer = infer_random,
     .reference = uniform,
@@ -132,7 +140,9 @@ constinit const OpDef ops::random_normal{
     .name = "random_normal",
     .doc = "Numbers of the normal distribution with a mean and a standard deviation.",
     .inputs = {"shape"},
-    .attrs = {{"mean", AttrKind::number, "0"}, {"stddev", AttrKind::number, "1"}, {"seed", AttrKind::integer, "-1"},
+    .attrs = {{"mean", AttrKind::number, "0"},
+              {"stddev", AttrKind::number, "1"},
+              {"seed", AttrKind::integer, "-1"},
               {"dtype", AttrKind::word, "fp32"}},
     .infer = infer_random,
     .reference = normal,
@@ -145,7 +155,9 @@ constinit const OpDef ops::random_bernoulli{
     .name = "random_bernoulli",
     .doc = "Ones with a probability, else zeros.",
     .inputs = {"shape"},
-    .attrs = {{"prob", AttrKind::number, "0.5"}, {"seed", AttrKind::integer, "-1"}, {"dtype", AttrKind::word, "fp32"}},
+    .attrs = {{"prob", AttrKind::number, "0.5"},
+              {"seed", AttrKind::integer, "-1"},
+              {"dtype", AttrKind::word, "fp32"}},
     .infer = infer_random,
     .reference = bernoulli,
     .traits = Traits::random,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random numbers as NumPy's RandomState draws them (Mersenne Twister, 53 bits; normals by the polar method), so that
-// a model's random numbers can be checked against Python: RandomState(seed).uniform, .normal.
+// Random numbers as NumPy's RandomState draws them (Mersenne Twister, 53 bits; normals by the polar method),
+// so that a model's random numbers can be checked against Python: RandomState(seed).uniform, .normal.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -13,7 +13,8 @@ class RandomStream {
   // Seeds beyond 32 bits are folded: RandomState has no streams for them.
   explicit RandomStream(std::uint64_t seed) : engine_(static_cast<std::uint32_t>(seed ^ seed >> 32)) {}
 
-  // Uniform in [0, 1), a multiple of 2^-digits: with no more digits than a type has, rounding to it never gives 1.
+  // Uniform in [0, 1), a multiple of 2^-digits: with no more digits than a type has, rounding to it never
+  // gives 1.
   double uniform(int digits = 53) {
     std::uint64_t high = engine_() >> 5, low = engine_() >> 6;
     std::uint64_t bits = high << 26 | low;
