@@ -82,8 +82,10 @@ std::vector<Tensor> by_decomposition(const OpDef& op, const Attrs& attrs, std::s
 
 }  // namespace
 
-std::vector<Tensor> run_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, std::uint64_t seed) {
+std::vector<Tensor> run_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, std::uint64_t seed,
+                                  std::span<const Type> types) {
   Inferred facts = infer_from(op, attrs, inputs);
+  for (std::size_t i = 0; i < types.size() && i < facts.out.size(); ++i) facts.out[i].dtype = types[i].dtype;
   if (has(op.traits, Traits::elementwise)) return {run_row(op, attrs, inputs, facts.out.front())};
   if (op.reference) return by_reference(op, attrs, inputs, facts, seed);
   if (op.evaluate) return by_evaluation(op, attrs, inputs, facts);

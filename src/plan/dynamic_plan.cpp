@@ -144,6 +144,7 @@ class DynamicPlan final : public Plan {
     for (const Workspace::Made& made : ways)
       if (std::equal(in.begin(), in.end(), made.in.begin(), made.in.end()) && constants_only(node, values)) return made;
     std::vector<Type> out = node.op->infer({in, values, given, node.attrs, {}});
+    for (std::size_t i = 0; i < out.size(); ++i) out[i].dtype = graph_.type(node.outputs[i]).dtype;
     std::vector<const Tensor*> constants;
     for (ValueId v : node.inputs)
       constants.push_back(v != no_value && graph_.value(v).is_constant() ? &graph_.value(v).constant : nullptr);
@@ -183,7 +184,7 @@ class DynamicPlan final : public Plan {
     const Workspace::Made& made = made_for(node, types, {given.get(), n}, small, space);
     std::uint64_t seed = options.seed + (has(node.op->traits, Traits::random) ? space.draws++ : 0);
     std::vector<Tensor> results = made.compute.kernel() ? with_kernel(made, pointers, space, seed)
-                                                        : run_reference(*node.op, node.attrs, tensors, seed);
+                                                        : run_reference(*node.op, node.attrs, tensors, seed, made.out);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = std::move(results[i]);
   }
 

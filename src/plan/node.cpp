@@ -36,7 +36,7 @@ std::vector<Tensor> run_node(const OpDef& op, const Attrs& attrs, std::span<cons
   if (!compute.kernel()) {
     std::vector<Tensor> tensors;
     for (const Tensor* t : inputs) tensors.push_back(t ? *t : Tensor());
-    return run_reference(op, attrs, tensors, seed);
+    return run_reference(op, attrs, tensors, seed, out);
   }
   std::vector<Tensor> results;
   std::vector<const std::byte*> from;

@@ -284,8 +284,10 @@ class StaticPlan final : public Plan {
   void run_reference_step(const Step& step, const std::byte* const* in, std::byte* const* out, std::uint64_t seed) const {
     const Node& node = *step.what.node;
     std::vector<Tensor> tensors = tensors_of(step, in);
+    std::vector<Type> types;
+    for (ValueId v : node.outputs) types.push_back(type(v));
     auto context = [&] { return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name); };
-    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, tensors, seed); });
+    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, tensors, seed, types); });
     for (std::size_t i = 0; i < results.size(); ++i) std::memcpy(out[i], results[i].data(), results[i].bytes());
   }
 
