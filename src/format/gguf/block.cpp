@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The types of ggml up to 2026 (ids, block sizes and file types as its gguf package 0.17 lists them), and dequantising.
-// Arithmetic is in float32 in the order that the gguf package computes, so that values agree to the last bit.
+// The types of ggml up to 2026 (ids, block sizes and file types as its gguf package 0.17 lists them), and
+// dequantising. Arithmetic is in float32 in the order that the gguf package computes, so that values agree to
+// the last bit.
 #include "format/gguf/block.h"
 
 #include <cstring>
@@ -51,7 +52,8 @@ void q5_0(const Byte* b, float* y) {
   float d = half_at(b);
   std::uint32_t high = word_at(b + 2);
   for (int j = 0; j < 16; ++j) {
-    int low = (b[6 + j] & 15) | static_cast<int>(high >> j & 1) << 4, up = b[6 + j] >> 4 | static_cast<int>(high >> (j + 16) & 1) << 4;
+    int low = (b[6 + j] & 15) | static_cast<int>(high >> j & 1) << 4,
+        up = b[6 + j] >> 4 | static_cast<int>(high >> (j + 16) & 1) << 4;
     y[j] = d * static_cast<float>(low - 16);
     y[j + 16] = d * static_cast<float>(up - 16);
   }
@@ -61,7 +63,8 @@ void q5_1(const Byte* b, float* y) {
   float d = half_at(b), m = half_at(b + 2);
   std::uint32_t high = word_at(b + 4);
   for (int j = 0; j < 16; ++j) {
-    int low = (b[8 + j] & 15) | static_cast<int>(high >> j & 1) << 4, up = b[8 + j] >> 4 | static_cast<int>(high >> (j + 16) & 1) << 4;
+    int low = (b[8 + j] & 15) | static_cast<int>(high >> j & 1) << 4,
+        up = b[8 + j] >> 4 | static_cast<int>(high >> (j + 16) & 1) << 4;
     y[j] = d * static_cast<float>(low) + m;
     y[j + 16] = d * static_cast<float>(up) + m;
   }
@@ -79,7 +82,8 @@ void q2_k(const Byte* b, float* y) {
     int part = i / 128, shift = i % 128 / 32 * 2;
     Byte scale = scales[i / 16];
     int value = q[part * 32 + i % 32] >> shift & 3;
-    y[i] = d * static_cast<float>(scale & 15) * static_cast<float>(value) - least * static_cast<float>(scale >> 4);
+    y[i] = d * static_cast<float>(scale & 15) * static_cast<float>(value) -
+           least * static_cast<float>(scale >> 4);
   }
 }
 
@@ -103,7 +107,8 @@ struct ScaleAndMin {
 };
 ScaleAndMin scale_and_min(const Byte* s, int j) {
   if (j < 4) return {static_cast<float>(s[j] & 63), static_cast<float>(s[j + 4] & 63)};
-  return {static_cast<float>((s[j + 4] & 15) | s[j - 4] >> 6 << 4), static_cast<float>(s[j + 4] >> 4 | s[j] >> 6 << 4)};
+  return {static_cast<float>((s[j + 4] & 15) | s[j - 4] >> 6 << 4),
+          static_cast<float>(s[j + 4] >> 4 | s[j] >> 6 << 4)};
 }
 
 void q4_k(const Byte* b, float* y) {
@@ -112,7 +117,8 @@ void q4_k(const Byte* b, float* y) {
   for (int j = 0; j < 8; ++j) {
     ScaleAndMin s = scale_and_min(b + 4, j);
     float scale = d * s.scale, low = least * s.least;
-    for (int i = 0; i < 32; ++i) y[j * 32 + i] = scale * static_cast<float>(q[j / 2 * 32 + i] >> (j % 2 * 4) & 15) - low;
+    for (int i = 0; i < 32; ++i)
+      y[j * 32 + i] = scale * static_cast<float>(q[j / 2 * 32 + i] >> (j % 2 * 4) & 15) - low;
   }
 }
 
@@ -142,17 +148,39 @@ void q6_k(const Byte* b, float* y) {
 
 // Plain numbers (no reader): they are views of the file.
 constexpr BlockType rows[] = {
-    {0, "F32", 1, 4},          {1, "F16", 1, 2},          {2, "Q4_0", 32, 18, each<32, 18, q4_0>},
-    {3, "Q4_1", 32, 20, each<32, 20, q4_1>},              {6, "Q5_0", 32, 22, each<32, 22, q5_0>},
-    {7, "Q5_1", 32, 24, each<32, 24, q5_1>},              {8, "Q8_0", 32, 34, each<32, 34, q8_0>},
-    {9, "Q8_1", 32, 40},       {10, "Q2_K", 256, 84, each<256, 84, q2_k>},
-    {11, "Q3_K", 256, 110, each<256, 110, q3_k>},         {12, "Q4_K", 256, 144, each<256, 144, q4_k>},
-    {13, "Q5_K", 256, 176, each<256, 176, q5_k>},         {14, "Q6_K", 256, 210, each<256, 210, q6_k>},
-    {15, "Q8_K", 256, 292},    {16, "IQ2_XXS", 256, 66},  {17, "IQ2_XS", 256, 74},   {18, "IQ3_XXS", 256, 98},
-    {19, "IQ1_S", 256, 50},    {20, "IQ4_NL", 32, 18},    {21, "IQ3_S", 256, 110},   {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136},  {24, "I8", 1, 1},          {25, "I16", 1, 2},         {26, "I32", 1, 4},
-    {27, "I64", 1, 8},         {28, "F64", 1, 8},         {29, "IQ1_M", 256, 56},    {30, "BF16", 1, 2},
-    {34, "TQ1_0", 256, 54},    {35, "TQ2_0", 256, 66},    {39, "MXFP4", 32, 17},     {40, "NVFP4", 64, 36},
+    {0, "F32", 1, 4},
+    {1, "F16", 1, 2},
+    {2, "Q4_0", 32, 18, each<32, 18, q4_0>},
+    {3, "Q4_1", 32, 20, each<32, 20, q4_1>},
+    {6, "Q5_0", 32, 22, each<32, 22, q5_0>},
+    {7, "Q5_1", 32, 24, each<32, 24, q5_1>},
+    {8, "Q8_0", 32, 34, each<32, 34, q8_0>},
+    {9, "Q8_1", 32, 40},
+    {10, "Q2_K", 256, 84, each<256, 84, q2_k>},
+    {11, "Q3_K", 256, 110, each<256, 110, q3_k>},
+    {12, "Q4_K", 256, 144, each<256, 144, q4_k>},
+    {13, "Q5_K", 256, 176, each<256, 176, q5_k>},
+    {14, "Q6_K", 256, 210, each<256, 210, q6_k>},
+    {15, "Q8_K", 256, 292},
+    {16, "IQ2_XXS", 256, 66},
+    {17, "IQ2_XS", 256, 74},
+    {18, "IQ3_XXS", 256, 98},
+    {19, "IQ1_S", 256, 50},
+    {20, "IQ4_NL", 32, 18},
+    {21, "IQ3_S", 256, 110},
+    {22, "IQ2_S", 256, 82},
+    {23, "IQ4_XS", 256, 136},
+    {24, "I8", 1, 1},
+    {25, "I16", 1, 2},
+    {26, "I32", 1, 4},
+    {27, "I64", 1, 8},
+    {28, "F64", 1, 8},
+    {29, "IQ1_M", 256, 56},
+    {30, "BF16", 1, 2},
+    {34, "TQ1_0", 256, 54},
+    {35, "TQ2_0", 256, 66},
+    {39, "MXFP4", 32, 17},
+    {40, "NVFP4", 64, 36},
     {41, "Q1_0", 128, 18},
 };
 
@@ -161,11 +189,12 @@ struct FileType {
   std::string_view name;
 };
 constexpr FileType file_types[] = {
-    {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},     {8, "Q5_0"},    {9, "Q5_1"},
-    {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"}, {14, "Q4_K_S"},  {15, "Q4_K_M"}, {16, "Q5_K_S"},
-    {17, "Q5_K_M"}, {18, "Q6_K"},   {19, "IQ2_XXS"}, {20, "IQ2_XS"}, {21, "Q2_K_S"}, {22, "IQ3_XS"}, {23, "IQ3_XXS"},
-    {24, "IQ1_S"},  {25, "IQ4_NL"}, {26, "IQ3_S"},  {27, "IQ3_M"},  {28, "IQ2_S"},   {29, "IQ2_M"},  {30, "IQ4_XS"},
-    {31, "IQ1_M"},  {32, "BF16"},   {36, "TQ1_0"},  {37, "TQ2_0"},  {38, "MXFP4_MOE"}, {39, "NVFP4"}, {40, "Q1_0"},
+    {0, "F32"},     {1, "F16"},     {2, "Q4_0"},       {3, "Q4_1"},    {7, "Q8_0"},     {8, "Q5_0"},
+    {9, "Q5_1"},    {10, "Q2_K"},   {11, "Q3_K_S"},    {12, "Q3_K_M"}, {13, "Q3_K_L"},  {14, "Q4_K_S"},
+    {15, "Q4_K_M"}, {16, "Q5_K_S"}, {17, "Q5_K_M"},    {18, "Q6_K"},   {19, "IQ2_XXS"}, {20, "IQ2_XS"},
+    {21, "Q2_K_S"}, {22, "IQ3_XS"}, {23, "IQ3_XXS"},   {24, "IQ1_S"},  {25, "IQ4_NL"},  {26, "IQ3_S"},
+    {27, "IQ3_M"},  {28, "IQ2_S"},  {29, "IQ2_M"},     {30, "IQ4_XS"}, {31, "IQ1_M"},   {32, "BF16"},
+    {36, "TQ1_0"},  {37, "TQ2_0"},  {38, "MXFP4_MOE"}, {39, "NVFP4"},  {40, "Q1_0"},
 };
 
 }  // namespace
@@ -190,7 +219,8 @@ std::string_view file_type_name(std::int64_t id) {
 
 std::string_view main_block_of(std::string_view file_type) {
   if (block_type(file_type)) return file_type;
-  std::string_view shorter = file_type.substr(0, file_type.find_last_of('_'));  // Q4_K of Q4_K_M, MXFP4 of MXFP4_MOE
+  std::string_view shorter =
+      file_type.substr(0, file_type.find_last_of('_'));  // Q4_K of Q4_K_M, MXFP4 of MXFP4_MOE
   return block_type(shorter) ? shorter : std::string_view();
 }
 

@@ -4,15 +4,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "format/safetensors/header.h"
+#include "ir/stored.h"
 
 namespace tl::safetensors {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr std::uint64_t most_header = 100'000'000;  // bytes, the format's own limit
 constexpr std::size_t most_rank = 32;
@@ -23,10 +26,12 @@ struct Stored {
   int bits;
 };
 const Stored rows[] = {
-    {"BOOL", DType::boolean, 8}, {"U8", DType::u8, 8},    {"I8", DType::i8, 8},          {"U16", DType::u16, 16},  {"I16", DType::i16, 16},
-    {"U32", DType::u32, 32},     {"I32", DType::i32, 32}, {"U64", DType::u64, 64},       {"I64", DType::i64, 64},  {"F16", DType::f16, 16},
-    {"BF16", DType::bf16, 16},   {"F32", DType::f32, 32}, {"F64", DType::f64, 64},       {"F8_E4M3", std::nullopt, 8},
-    {"F8_E5M2", std::nullopt, 8}, {"F8_E8M0", std::nullopt, 8}, {"F4", std::nullopt, 4}, {"F6_E2M3", std::nullopt, 6},
+    {"BOOL", DType::boolean, 8},  {"U8", DType::u8, 8},         {"I8", DType::i8, 8},
+    {"U16", DType::u16, 16},      {"I16", DType::i16, 16},      {"U32", DType::u32, 32},
+    {"I32", DType::i32, 32},      {"U64", DType::u64, 64},      {"I64", DType::i64, 64},
+    {"F16", DType::f16, 16},      {"BF16", DType::bf16, 16},    {"F32", DType::f32, 32},
+    {"F64", DType::f64, 64},      {"F8_E4M3", std::nullopt, 8}, {"F8_E5M2", std::nullopt, 8},
+    {"F8_E8M0", std::nullopt, 8}, {"F4", std::nullopt, 4},      {"F6_E2M3", std::nullopt, 6},
     {"F6_E3M2", std::nullopt, 6}, {"C64", std::nullopt, 64},
 };
 
@@ -38,16 +43,9 @@ const Stored* stored(std::string_view name) {
   return nullptr;
 }
 
-Json parse_json(std::string_view source, std::string_view what) {
-  try {
-    return Json::parse(source);
-  } catch (const nlohmann::json::parse_error& e) {
-    fail(text("{} is not valid JSON, at byte {}", what, e.byte));
-  }
-}
-
 std::uint64_t whole(const Json& value, std::string_view what) {
-  if (!value.is_number_unsigned() && !(value.is_number_integer() && value.get<std::int64_t>() >= 0)) fail(text("{} is not a whole number", what));
+  if (!value.is_number_unsigned() && !(value.is_number_integer() && value.get<std::int64_t>() >= 0))
+    fail(text("{} is not a whole number", what));
   return value.get<std::uint64_t>();
 }
 
@@ -58,7 +56,8 @@ const Json& entry(const Json& object, const char* key) {
 }
 
 Shape shape_of(const Json& list) {
-  if (!list.is_array() || list.size() > most_rank) fail(text("its shape is not a list of at most {} numbers", most_rank));
+  if (!list.is_array() || list.size() > most_rank)
+    fail(text("its shape is not a list of at most {} numbers", most_rank));
   Shape shape;
   for (const Json& d : list) {
     std::uint64_t n = whole(d, "a dimension");
@@ -69,21 +68,31 @@ Shape shape_of(const Json& list) {
 }
 
 NamedTensor record(const std::string& name, const Json& facts, const StoragePtr& file, std::uint64_t data) {
-  return with_note([&] { return text("tensor '{}'", printable(name)); }, [&] {
-    if (!facts.is_object()) fail("its record is not an object");
-    const Json& dtype = entry(facts, "dtype");
-    if (!dtype.is_string()) fail("its dtype is not text");
-    const Stored* type = stored(dtype.get<std::string>());
-    if (!type) fail(text("is of type '{}', which SafeTensors does not have", printable(dtype.get<std::string>())));
-    const Json& offsets = entry(facts, "data_offsets");
-    if (!offsets.is_array() || offsets.size() != 2) fail("its data_offsets are not two numbers");
-    std::uint64_t begin = whole(offsets[0], "an offset"), end = whole(offsets[1], "an offset"), room = file->size() - data;
-    if (begin > end || end > room) fail(text("its bytes {} to {} are outside the data of {} bytes", begin, end, room));
-    NamedTensor t{name, std::string(type->name), shape_of(entry(facts, "shape")), file, data + begin, end - begin, type->dtype.has_value()};
-    std::uint64_t bits = static_cast<std::uint64_t>(volume(t.shape)) * static_cast<std::uint64_t>(type->bits);
-    if (bits % 8 != 0 || bits / 8 != t.bytes) fail(text("its shape {} of {} needs {} bytes, its offsets give {}", text_of(t.shape), type->name, (bits + 7) / 8, t.bytes));
-    return t;
-  });
+  return with_note(
+      [&] { return text("tensor '{}'", printable(name)); },
+      [&] {
+        if (!facts.is_object()) fail("its record is not an object");
+        const Json& dtype = entry(facts, "dtype");
+        if (!dtype.is_string()) fail("its dtype is not text");
+        const Stored* type = stored(dtype.get<std::string>());
+        if (!type)
+          fail(text("is of type '{}', which SafeTensors does not have", printable(dtype.get<std::string>())));
+        const Json& offsets = entry(facts, "data_offsets");
+        if (!offsets.is_array() || offsets.size() != 2) fail("its data_offsets are not two numbers");
+        std::uint64_t begin = whole(offsets[0], "an offset"), end = whole(offsets[1], "an offset"),
+                      room = file->size() - data;
+        if (begin > end || end > room)
+          fail(text("its bytes {} to {} are outside the data of {} bytes", begin, end, room));
+        NamedTensor t{
+            name,        std::string(type->name), shape_of(entry(facts, "shape")), file, data + begin,
+            end - begin, type->dtype.has_value()};
+        std::uint64_t bits =
+            static_cast<std::uint64_t>(volume(t.shape)) * static_cast<std::uint64_t>(type->bits);
+        if (bits % 8 != 0 || bits / 8 != t.bytes)
+          fail(text("its shape {} of {} needs {} bytes, its offsets give {}", text_of(t.shape), type->name,
+                    (bits + 7) / 8, t.bytes));
+        return t;
+      });
 }
 
 void check_cover(const std::vector<NamedTensor>& tensors, std::uint64_t data, std::uint64_t size) {
@@ -94,7 +103,9 @@ void check_cover(const std::vector<NamedTensor>& tensors, std::uint64_t data, st
   });
   std::uint64_t at = data;
   for (const NamedTensor* t : order) {
-    if (t->offset != at) fail(text("tensor '{}': {} the one before it", printable(t->name), t->offset < at ? "overlaps" : "leaves a hole after"));
+    if (t->offset != at)
+      fail(text("tensor '{}': {} the one before it", printable(t->name),
+                t->offset < at ? "overlaps" : "leaves a hole after"));
     at += t->bytes;
   }
   if (at != size) fail(text("has {} bytes after its last tensor", size - at));
@@ -102,12 +113,10 @@ void check_cover(const std::vector<NamedTensor>& tensors, std::uint64_t data, st
 
 Tensor read(const NamedTensor& t) {
   const Stored* type = stored(t.stored);
-  if (!type || !type->dtype) throw Error(Code::unsupported, text("tensor '{}': elements of type {} cannot be read by this version", printable(t.name), t.stored));
-  std::size_t alignment = static_cast<std::size_t>(std::max(1, type->bits / 8));
-  if ((reinterpret_cast<std::uintptr_t>(t.file->data()) + t.offset) % alignment == 0) return Tensor(*type->dtype, t.shape, t.file, t.offset);
-  Tensor copy(*type->dtype, t.shape);
-  if (t.bytes) std::memcpy(copy.writable_data(), t.file->data() + t.offset, t.bytes);
-  return copy;
+  if (!type || !type->dtype)
+    throw Error(Code::unsupported, text("tensor '{}': elements of type {} cannot be read by this version",
+                                        printable(t.name), t.stored));
+  return stored_tensor(t, *type->dtype);
 }
 
 void take_metadata(ModelFile& model, const Json& metadata) {
@@ -133,17 +142,73 @@ std::string_view stored_name(DType dtype) {
   throw Error(Code::unsupported, text("SafeTensors has no elements of type {}", name_of(dtype)));
 }
 
+// The files that an index names, each opened once.
+class Shards {
+ public:
+  explicit Shards(std::string folder) : folder_(std::move(folder)) {}
+
+  NamedTensor tensor(const std::string& name, const Json& file) {
+    std::string shard = file.is_string() ? file.get<std::string>() : std::string();
+    if (shard.empty() || shard == "." || shard == ".." ||
+        shard.find_first_of(std::string_view("/\0", 2)) != shard.npos)
+      fail(text("'{}' is in no file beside the index", printable(name)));
+    auto found = shards_.find(shard);
+    if (found == shards_.end()) found = open(shard);
+    auto t = found->second.find(name);
+    if (t == found->second.end()) fail(text("'{}' is not in {}", printable(name), printable(shard)));
+    return t->second;
+  }
+  const Texts& user() const { return user_; }
+
+ private:
+  using Tensors = std::unordered_map<std::string, NamedTensor>;
+
+  std::map<std::string, Tensors>::iterator open(const std::string& shard) {
+    ModelFile file = read_safetensors(join_path(folder_, shard));
+    Tensors tensors;
+    for (NamedTensor& t : file.tensors) tensors.emplace(t.name, std::move(t));
+    for (auto& word : file.user)  // most shards say the same
+      if (std::find(user_.begin(), user_.end(), word) == user_.end()) user_.push_back(std::move(word));
+    return shards_.emplace(shard, std::move(tensors)).first;
+  }
+
+  std::string folder_;
+  std::map<std::string, Tensors> shards_;
+  Texts user_;
+};
+
+std::string header_of(const std::vector<const NamedArrays::value_type*>& order, const Texts& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : metadata) header["__metadata__"][key] = value;
+  std::uint64_t at = 0;
+  for (const auto* item : order) {
+    const auto& [name, t] = *item;
+    header[name] = {
+        {"dtype", stored_name(t.dtype())}, {"shape", t.shape()}, {"data_offsets", {at, at + t.bytes()}}};
+    at += t.bytes();
+  }
+  try {
+    std::string json = header.dump();
+    json.append((8 - json.size() % 8) % 8, ' ');
+    return json;
+  } catch (const nlohmann::json::type_error&) {
+    throw Error(Code::bad_use, "a name or an entry of the metadata is not UTF-8");
+  }
+}
+
 }  // namespace
 
 ModelFile parse_safetensors(const StoragePtr& file) {
   Reader reader({file->data(), file->size()});
   std::uint64_t length = reader.u64();
-  if (length > most_header) fail(text("says its header is {} bytes long, more than the allowed {}", length, most_header));
+  if (length > most_header)
+    fail(text("says its header is {} bytes long, more than the allowed {}", length, most_header));
   if (length > reader.left()) fail(text("ends early: its header of {} bytes does not fit", length));
-  Json header = parse_json(as_text(reader.take(length)), "its header");
-  if (!header.is_object()) fail("its header is not an object");
+  Header header = parse_header(as_text(reader.take(length)), "its header");
+  if (!header.root.is_object()) fail("its header is not an object");
   ModelFile model = empty_model();
-  for (const auto& [name, facts] : header.items()) {
+  for (const std::string& name : header.names) {
+    const Json& facts = header.root[name];
     if (name == "__metadata__") take_metadata(model, facts);
     else model.tensors.push_back(record(name, facts, file, reader.at()));
   }
@@ -158,49 +223,39 @@ ModelFile read_safetensors(const std::string& path) {
 
 ModelFile read_index(const std::string& path) {
   StoragePtr file = map_file(path);
-  ModelFile model = empty_model();
-  std::map<std::string, ModelFile> shards;
-  with_note([&] { return path; }, [&] {
-    Json index = parse_json(as_text({file->data(), file->size()}), "the index");
-    const Json& map = entry(index, "weight_map");
-    if (!map.is_object()) fail("'weight_map' is not an object");
-    for (const auto& [name, value] : map.items()) {
-      std::string shard = value.is_string() ? value.get<std::string>() : std::string();
-      if (shard.empty() || shard.find('/') != std::string::npos || shard == "..") fail(text("'{}' is in no file beside the index", printable(name)));
-      if (!shards.contains(shard)) shards.emplace(shard, read_safetensors(join_path(parent_path(path), shard)));
-      const std::vector<NamedTensor>& tensors = shards.at(shard).tensors;
-      auto found = std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return t.name == name; });
-      if (found == tensors.end()) fail(text("'{}' is not in {}", printable(name), printable(shard)));
-      model.tensors.push_back(*found);
-    }
-  });
-  for (auto& [name, shard] : shards) model.user.insert(model.user.end(), shard.user.begin(), shard.user.end());
-  return model;
+  return with_note([&] { return path; },
+                   [&] {
+                     Header index = parse_header(as_text({file->data(), file->size()}), "the index");
+                     const Json& map = entry(index.root, "weight_map");
+                     if (!map.is_object()) fail("'weight_map' is not an object");
+                     Shards shards(parent_path(path));
+                     ModelFile model = empty_model();
+                     for (const auto& [name, value] : map.items())
+                       model.tensors.push_back(shards.tensor(name, value));
+                     model.user = shards.user();
+                     return model;
+                   });
 }
 
 void write_safetensors(const std::string& path, const NamedArrays& arrays, const Texts& metadata) {
-  Json header = Json::object();
-  for (const auto& [key, value] : metadata) header["__metadata__"][key] = value;
-  std::uint64_t at = 0;
-  std::vector<const Tensor*> order;  // the widest elements first, so that all are aligned
-  for (const auto& [name, t] : arrays) order.push_back(&t);
-  std::stable_sort(order.begin(), order.end(), [](const Tensor* a, const Tensor* b) { return bits_of(a->dtype()) > bits_of(b->dtype()); });
-  for (const Tensor* t : order) {
-    auto named = std::find_if(arrays.begin(), arrays.end(), [&](const auto& item) { return &item.second == t; });
-    header[named->first] = {{"dtype", stored_name(t->dtype())}, {"shape", t->shape()}, {"data_offsets", {at, at + t->bytes()}}};
-    at += t->bytes();
+  std::vector<const NamedArrays::value_type*> order;
+  std::set<std::string_view> names{"__metadata__"};
+  for (const auto& item : arrays) {
+    if (!names.insert(item.first).second)
+      throw Error(Code::bad_use, text("two tensors cannot both be called '{}'", printable(item.first)));
+    order.push_back(&item);
   }
-  std::string json = header.dump();
-  json.append((8 - json.size() % 8) % 8, ' ');
-  std::vector<std::byte> all(8 + json.size() + at);
+  // The widest elements first, so that all are aligned.
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return bits_of(a->second.dtype()) > bits_of(b->second.dtype());
+  });
+  std::string json = header_of(order, metadata);
+  std::vector<std::byte> all(8);
   std::uint64_t length = json.size();
   std::memcpy(all.data(), &length, 8);
-  std::memcpy(all.data() + 8, json.data(), json.size());
-  std::byte* to = all.data() + 8 + json.size();
-  for (const Tensor* t : order) {
-    if (t->bytes()) std::memcpy(to, t->data(), t->bytes());
-    to += t->bytes();
-  }
+  auto append = [&](Bytes bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); };
+  append(as_bytes(json));
+  for (const auto* item : order) append({item->second.data(), item->second.bytes()});
   write_file(path, all);
 }
 

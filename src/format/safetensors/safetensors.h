@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SafeTensors: u64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}}, "__metadata__"), then
-// the data, without holes. A model in several files has an index: JSON with a "weight_map" from name to file.
+// SafeTensors: u64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}},
+// "__metadata__"), then the data, without holes. A model in several files has an index: JSON with a
+// "weight_map" from name to file.
 #pragma once
 #include "base/reader.h"
 #include "ir/model_file.h"
