@@ -155,7 +155,7 @@ std::vector<Ex> tile_gradient(const GradientCall& call) {
   }
   if (both.empty()) return {call.grad[0], {}};
   Ex split = emit(ops::reshape, {call.grad[0], integers(call.grad[0].place(), both)});
-  return {emit(find_op("reduce_sum"), {split}, {{"axes", repeats}, {"keep_dims", false}}), {}};
+  return {emit(ops::reduce_sum, {split}, {{"axes", repeats}, {"keep_dims", false}}), {}};
 }
 
 std::vector<Type> infer_pad(const InferCall& call) {
