@@ -81,7 +81,7 @@ std::size_t checked_batch(const InferCall& call, std::size_t most) {
   return static_cast<std::size_t>(batch);
 }
 
-Shape gathered(const InferCall& call) {
+Type gathered(const InferCall& call) {
   need_indices(call);
   const Shape &x = call.type(0).shape, &indices = call.type(1).shape;
   auto axis = static_cast<std::size_t>(wrap_axis(call.attrs.integer("axis"), x.size()));
@@ -90,10 +90,10 @@ Shape gathered(const InferCall& call) {
   Shape out(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(axis));
   out.insert(out.end(), indices.begin() + static_cast<std::ptrdiff_t>(batch), indices.end());
   out.insert(out.end(), x.begin() + static_cast<std::ptrdiff_t>(axis) + 1, x.end());
-  return out;
+  return {call.type(0).dtype, out};
 }
 
-Shape gathered_along(const InferCall& call) {
+Type gathered_along(const InferCall& call) {
   need_indices(call);
   const Shape &x = call.type(0).shape, &indices = call.type(1).shape;
   auto axis = static_cast<std::size_t>(wrap_axis(call.attrs.integer("axis"), x.size()));
@@ -101,32 +101,30 @@ Shape gathered_along(const InferCall& call) {
   wanted[axis] = unknown;
   need_same(wanted, call.type(1), "indices");
   need_elements(x[axis], call.type(1));
-  return indices;
+  return {call.type(0).dtype, indices};
 }
 
-Shape gathered_tuples(const InferCall& call) {
+Type gathered_tuples(const InferCall& call) {
   need_indices(call);
   const Shape &x = call.type(0).shape, &indices = call.type(1).shape;
   need_rank(call, 1, 1, Move::most);
   std::size_t batch = checked_batch(call, std::min(indices.size() - 1, x.size()));
   Dim depth = indices.back();
-  need(is_known(depth), "the number of indices of each place must be known");
+  if (!is_known(depth)) return unranked(call.type(0).dtype);
   need(batch + static_cast<std::size_t>(depth) <= x.size() && depth <= Move::most,
        text("{} indices are more than {} has dimensions", depth, text_of(call.type(0))));
   for (std::size_t d = 0; d < static_cast<std::size_t>(depth); ++d) need_elements(x[batch + d], call.type(1));
   Shape out(indices.begin(), indices.end() - 1);
   out.insert(out.end(), x.begin() + static_cast<std::ptrdiff_t>(batch) + depth, x.end());
-  return out;
+  return {call.type(0).dtype, out};
 }
 
-template <auto shape> std::vector<Type> infer_gather(const InferCall& call) {
-  return {{call.type(0).dtype, shape(call)}};
-}
+template <auto shape> std::vector<Type> infer_gather(const InferCall& call) { return {shape(call)}; }
 
 template <auto shape> std::vector<Type> infer_scatter(const InferCall& call) {
   need(call.type(0).dtype == call.type(2).dtype,
        text("cannot put {} into {}", text_of(call.type(2)), text_of(call.type(0))));
-  need_same(shape(call), call.type(2), "updates");
+  if (Type part = shape(call); part.ranked) need_same(part.shape, call.type(2), "updates");
   return {call.type(0)};
 }
 
@@ -181,13 +179,54 @@ Ex zeros_like(const Ex& x) { return emit(ops::fill_like, {x}, {{"value", 0.0}});
 
 // What was read from a place goes back to it, added up.
 template <const OpDef& scatter> std::vector<Ex> gather_gradient(const GradientCall& call) {
-  if (batch_dims(call.attrs) != 0)
-    throw Error(Code::unsupported, "a gather with batch_dims is not differentiable");
   Attrs attrs;
   if (call.attrs.has("axis")) attrs.set("axis", call.attrs.integer("axis"));
   attrs.set("mode", std::string("add"));
   std::array<Ex, 3> in{zeros_like(call.in[0]), call.in[1], call.grad[0]};
   return {emit(scatter, in, attrs), {}};
+}
+
+void need_known(const GradientCall& call) {
+  if (!is_known(call.in[0].shape()) || !is_known(call.in[1].shape()))
+    throw Error(Code::unsupported, "a gather with batch_dims is differentiable only where shapes are known");
+}
+
+// With a batch the indices are repeated for every element, so that each has its own.
+std::vector<Ex> gather_axis_gradient(const GradientCall& call) {
+  if (batch_dims(call.attrs) == 0) return gather_gradient<ops::scatter>(call);
+  need_known(call);
+  Place place = call.grad[0].place();
+  AxisRuns r = axis_runs(call.in[0].shape(), call.in[1].shape(), call.attrs);
+  auto reshape = [&](const Ex& x, Shape shape) {
+    return emit(ops::reshape, {x, integers(place, std::move(shape))});
+  };
+  Ex each = emit(ops::tile,
+                 {reshape(call.in[1], {r.batch, 1, r.each, 1}), integers(place, {1, r.middle, 1, r.inner})});
+  Ex zeros = reshape(zeros_like(call.in[0]), {r.batch, r.middle, r.length, r.inner});
+  Ex g = reshape(call.grad[0], {r.batch, r.middle, r.each, r.inner});
+  Ex sum = emit(ops::scatter_along_axis, {zeros, each, g},
+                {{"axis", std::int64_t{2}}, {"mode", std::string("add")}});
+  return {reshape(sum, call.in[0].shape()), {}};
+}
+
+// With a batch each row of indices gets its place in the batch in front.
+std::vector<Ex> gather_nd_gradient(const GradientCall& call) {
+  std::size_t batch = batch_dims(call.attrs);
+  if (batch == 0) return gather_gradient<ops::scatter_nd>(call);
+  need_known(call);
+  Shape rows = call.in[1].shape();
+  rows.back() = static_cast<Dim>(batch);
+  Shape stride = row_major(rows);
+  std::vector<std::int64_t> places(static_cast<std::size_t>(volume(rows)));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::size_t d = i % batch;
+    places[i] = static_cast<std::int64_t>(i) / stride[d] % rows[d];
+  }
+  Ex front = constant(call.grad[0].place(), from_integers(places, call.in[1].type().dtype, rows));
+  Ex whole = emit(ops::concat, {front, call.in[1]}, {{"axis", std::int64_t{-1}}});
+  return {
+      emit(ops::scatter_nd, {zeros_like(call.in[0]), whole, call.grad[0]}, {{"mode", std::string("add")}}),
+      {}};
 }
 
 template <const OpDef& scatter, const OpDef& gather>
@@ -220,7 +259,7 @@ constinit const OpDef gather{
               {"batch_dims", AttrKind::integer, "0"},
               {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered>,
-    .gradient = gather_gradient<ops::scatter>,
+    .gradient = gather_axis_gradient,
     .reference = reference_gather<axis_runs>,
     .mil = {.name = "gather"},
     .samples = {{{"fp32[4, 3]", "int32[2, 2] -4..3"}},
@@ -250,7 +289,7 @@ constinit const OpDef gather_nd{
     .inputs = {"x", "indices"},
     .attrs = {{"batch_dims", AttrKind::integer, "0"}, {"validate_indices", AttrKind::boolean, "false"}},
     .infer = infer_gather<gathered_tuples>,
-    .gradient = gather_gradient<ops::scatter_nd>,
+    .gradient = gather_nd_gradient,
     .reference = reference_gather<tuple_runs>,
     .mil = {.name = "gather_nd"},
     .samples = {{{"fp32[3, 3, 2]", "int32[4, 2] -3..2"}},
