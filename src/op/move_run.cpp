@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one strided copy: dense runs, transposes in tiles, everything else element by element.
+// Runs one strided copy: dense runs, transposes in tiles, everything else element by element. The vectors are
+// of the baseline: wider ones do not transpose faster.
+#include <hwy/highway.h>
+
+#include <algorithm>
 #include <cstring>
 
 #include "op/move.h"
@@ -22,7 +26,7 @@ template <class T> void store(std::byte* p, std::int64_t i, T x) {
   std::memcpy(p + i * static_cast<std::int64_t>(sizeof(T)), &x, sizeof(T));
 }
 
-template <class T> void line(const std::byte* from, std::byte* to, const Axis& a) {
+template <class T> void line(const std::byte* __restrict from, std::byte* __restrict to, const Axis& a) {
   if (a.to == 1 && a.from == 1) {
     std::memcpy(to, from, static_cast<std::size_t>(a.count) * sizeof(T));
   } else if (a.to == 1 && a.from == 0) {
@@ -35,27 +39,64 @@ template <class T> void line(const std::byte* from, std::byte* to, const Axis& a
   }
 }
 
-// to[i * to_stride + j] = from[i + j * from_stride] for n x n elements.
-template <class T, int n>
+// A square of elements that fills 16-byte vectors: to[i * to_stride + j] = from[i + j * from_stride]. Each
+// stage of the network interleaves row k with row k + n / 2; after log2(n) of them rows are columns.
+template <class T>
 void tile(const std::byte* from, std::byte* to, std::int64_t from_stride, std::int64_t to_stride) {
-  T block[n][n];
-  for (int j = 0; j < n; ++j)
-    std::memcpy(block[j], from + j * from_stride * static_cast<std::int64_t>(sizeof(T)), sizeof(block[j]));
-  for (int i = 0; i < n; ++i) {
-    T row[n];
-    for (int j = 0; j < n; ++j) row[j] = block[j][i];
-    std::memcpy(to + i * to_stride * static_cast<std::int64_t>(sizeof(T)), row, sizeof(row));
+  namespace hn = hwy::HWY_NAMESPACE;
+  constexpr int n = 16 / sizeof(T);
+  constexpr auto element = static_cast<std::int64_t>(sizeof(T));
+  const hn::FixedTag<T, n> d;
+  hn::Vec<decltype(d)> row[n], next[n];
+  for (int k = 0; k < n; ++k)
+    row[k] = hn::LoadU(d, reinterpret_cast<const T*>(from + k * from_stride * element));
+  for (int stage = 1; stage < n; stage *= 2) {
+    for (int k = 0; k < n / 2; ++k) {
+      next[2 * k] = hn::InterleaveLower(d, row[k], row[k + n / 2]);
+      next[2 * k + 1] = hn::InterleaveUpper(d, row[k], row[k + n / 2]);
+    }
+    for (int k = 0; k < n; ++k) row[k] = next[k];
+  }
+  for (int k = 0; k < n; ++k) hn::StoreU(row[k], d, reinterpret_cast<T*>(to + k * to_stride * element));
+}
+
+// b is so short that a tile does not fit: its k elements side by side, for each of a.
+template <class T, int k>
+void columns(const std::byte* __restrict from, std::byte* __restrict to, const Axis& a, std::int64_t b_from) {
+  for (std::int64_t i = 0; i < a.count; ++i) {
+    T x[k];
+    for (int j = 0; j < k; ++j) x[j] = load<T>(from, i + j * b_from);
+    for (int j = 0; j < k; ++j) store(to, i * a.to + j, x[j]);
+  }
+}
+
+// The same where a is that short: each of b's groups of k to k rows.
+template <class T, int k>
+void rows(const std::byte* __restrict from, std::byte* __restrict to, const Axis& b, std::int64_t a_to) {
+  for (std::int64_t j = 0; j < b.count; ++j) {
+    T x[k];
+    for (int i = 0; i < k; ++i) x[i] = load<T>(from, j * b.from + i);
+    for (int i = 0; i < k; ++i) store(to, i * a_to + j, x[i]);
   }
 }
 
 // a is dense in the source, b in the destination.
 template <class T> void transpose(const std::byte* from, std::byte* to, const Axis& a, const Axis& b) {
-  constexpr int n = sizeof(T) == 1 ? 16 : sizeof(T) >= 8 ? 4 : 8;
+  if (b.count == 2) return columns<T, 2>(from, to, a, b.from);
+  if (b.count == 3) return columns<T, 3>(from, to, a, b.from);
+  if (b.count == 4) return columns<T, 4>(from, to, a, b.from);
+  if (a.count == 2) return rows<T, 2>(from, to, b, a.to);
+  if (a.count == 3) return rows<T, 3>(from, to, b, a.to);
+  if (a.count == 4) return rows<T, 4>(from, to, b, a.to);
+  constexpr int n = sizeof(T) < 16 ? 16 / sizeof(T) : 1;
   constexpr auto element = static_cast<std::int64_t>(sizeof(T));
-  std::int64_t whole_a = a.count - a.count % n, whole_b = b.count - b.count % n;
-  for (std::int64_t j = 0; j < whole_b; j += n)
-    for (std::int64_t i = 0; i < whole_a; i += n)
-      tile<T, n>(from + (i + j * b.from) * element, to + (i * a.to + j) * element, b.from, a.to);
+  constexpr std::int64_t band = 64 / element;  // of each row of the destination, a cache line at a time
+  std::int64_t whole_a = n > 1 ? a.count - a.count % n : 0, whole_b = n > 1 ? b.count - b.count % n : 0;
+  if constexpr (n > 1)
+    for (std::int64_t left = 0; left < whole_b; left += band)
+      for (std::int64_t i = 0; i < whole_a; i += n)
+        for (std::int64_t j = left; j < std::min(left + band, whole_b); j += n)
+          tile<T>(from + (i + j * b.from) * element, to + (i * a.to + j) * element, b.from, a.to);
   for (std::int64_t i = 0; i < a.count; ++i)
     for (std::int64_t j = i < whole_a ? whole_b : 0; j < b.count; ++j)
       store(to, i * a.to + j, load<T>(from, i + j * b.from));

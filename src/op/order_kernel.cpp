@@ -120,11 +120,12 @@ template <class T> class SumKernel : public Kernel {
 
  private:
   static constexpr std::int64_t width = 64;
-  using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t, double>;
+  using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t,
+                                 std::conditional_t<std::is_same_v<T, Half>, float, double>>;
 
   static Sum wide(T x) {
     if constexpr (std::is_integral_v<T>) return static_cast<Sum>(static_cast<std::int64_t>(x));
-    else return real(x);
+    else return static_cast<Sum>(real(x));
   }
   static T narrow(Sum s) {
     if constexpr (std::is_same_v<T, Half>) return to_half(s);
