@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators on values: plain numbers here, tensors by the operations of the op table. Small tensors, and element types
-// that kernels do not have, are computed here too, in float64 and rounded once.
+// Operators on values: plain numbers here, tensors by the operations of the op table. Small tensors, and
+// element types that kernels do not have, are computed here too, in float64 and rounded once.
 #include <cmath>
 #include <cstring>
 
@@ -18,17 +18,25 @@ struct Operator {
   bool compares = false;
 };
 
-constexpr Operator operators[] = {
-    {Tok::plus, "+", "add"},          {Tok::minus, "-", "sub"},
-    {Tok::star, "*", "mul"},          {Tok::odot, "⊙", "mul"},
-    {Tok::slash, "/", "real_div"},    {Tok::percent, "%", "mod"},
-    {Tok::power, "**", "pow"},        {Tok::caret, "^", "pow"},
-    {Tok::at, "@", "matmul"},         {Tok::outer, "⊗", "mul"},
-    {Tok::equal, "==", "equal", true},       {Tok::unequal, "!=", "not_equal", true},
-    {Tok::less, "<", "less", true},          {Tok::less_equal, "<=", "less_equal", true},
-    {Tok::greater, ">", "greater", true},    {Tok::greater_equal, ">=", "greater_equal", true},
-    {Tok::close_to, "≈", "", true},
-    {Tok::andand, "and", "logical_and", true}, {Tok::oror, "or", "logical_or", true}};
+constexpr Operator operators[] = {{Tok::plus, "+", "add"},
+                                  {Tok::minus, "-", "sub"},
+                                  {Tok::star, "*", "mul"},
+                                  {Tok::odot, "⊙", "mul"},
+                                  {Tok::slash, "/", "real_div"},
+                                  {Tok::percent, "%", "mod"},
+                                  {Tok::power, "**", "pow"},
+                                  {Tok::caret, "^", "pow"},
+                                  {Tok::at, "@", "matmul"},
+                                  {Tok::outer, "⊗", "mul"},
+                                  {Tok::equal, "==", "equal", true},
+                                  {Tok::unequal, "!=", "not_equal", true},
+                                  {Tok::less, "<", "less", true},
+                                  {Tok::less_equal, "<=", "less_equal", true},
+                                  {Tok::greater, ">", "greater", true},
+                                  {Tok::greater_equal, ">=", "greater_equal", true},
+                                  {Tok::close_to, "≈", "", true},
+                                  {Tok::andand, "and", "logical_and", true},
+                                  {Tok::oror, "or", "logical_or", true}};
 
 const Operator& operator_of(Tok token) {
   if (token == Tok::kw_and) token = Tok::andand;
@@ -125,7 +133,8 @@ double plain(const Value& v) { return v.is(Kind::boolean) ? v.boolean() : v.numb
 
 Value plain_result(const Operator& op, const Value& a, const Value& b) {
   if (op.token == Tok::close_to) return is_close(plain(a), plain(b), 1e-6);
-  if (!a.is(Kind::number) && !b.is(Kind::number)) return integer_result(op.token, integer_of(a), integer_of(b));
+  if (!a.is(Kind::number) && !b.is(Kind::number))
+    return integer_result(op.token, integer_of(a), integer_of(b));
   if (op.token == Tok::percent && plain(b) == 0) throw Error(Code::bad_input, "division by zero");
   double result = compute(op.token, plain(a), plain(b), 1e-6);
   return op.compares ? Value(result != 0) : Value(result);
@@ -134,7 +143,8 @@ Value plain_result(const Operator& op, const Value& a, const Value& b) {
 // ---- everything that is no number
 
 std::optional<Value> structured_result(const Operator& op, const Value& a, const Value& b) {
-  if (op.token == Tok::plus && a.is(Kind::string) && b.is(Kind::string)) return Value(a.string() + b.string());
+  if (op.token == Tok::plus && a.is(Kind::string) && b.is(Kind::string))
+    return Value(a.string() + b.string());
   if (op.token == Tok::plus && a.is(Kind::list) && b.is(Kind::list)) {
     std::vector<Value> items = a.list();
     items.insert(items.end(), b.list().begin(), b.list().end());
@@ -148,13 +158,18 @@ std::optional<Value> structured_result(const Operator& op, const Value& a, const
 }
 
 [[noreturn]] void no_operator(const Operator& op, const Value& a, const Value& b) {
-  std::string hint = op.token == Tok::plus && (a.is(Kind::string) || b.is(Kind::string)) ? ": convert with string(x), or write f\"{x}\"" : "";
-  throw Error(Code::bad_input, text("'{}' does not work on {} and {}{}", op.sign, name_of(a.kind()), name_of(b.kind()), hint));
+  std::string hint = op.token == Tok::plus && (a.is(Kind::string) || b.is(Kind::string))
+                         ? ": convert with string(x), or write f\"{x}\""
+                         : "";
+  throw Error(Code::bad_input,
+              text("'{}' does not work on {} and {}{}", op.sign, name_of(a.kind()), name_of(b.kind()), hint));
 }
 
 // ---- tensors
 
-bool has_kernels(DType d) { return d == DType::f16 || d == DType::f32 || d == DType::i32 || d == DType::boolean; }
+bool has_kernels(DType d) {
+  return d == DType::f16 || d == DType::f32 || d == DType::i32 || d == DType::boolean;
+}
 
 int rank_of_float(DType d) { return d == DType::f64 ? 3 : d == DType::f32 ? 2 : 1; }
 
@@ -169,7 +184,8 @@ bool is_unsigned(DType d) { return d >= DType::u8 && d <= DType::u64; }
 DType common_integer(DType a, DType b) {
   if (a == b) return a;
   DType wider = bits_of(a) >= bits_of(b) ? a : b, other = wider == a ? b : a;
-  if (is_unsigned(a) == is_unsigned(b) || (!is_unsigned(wider) && bits_of(wider) > bits_of(other))) return wider;
+  if (is_unsigned(a) == is_unsigned(b) || (!is_unsigned(wider) && bits_of(wider) > bits_of(other)))
+    return wider;
   int bits = bits_of(is_unsigned(a) ? a : b);
   return bits == 8 ? DType::i16 : bits == 16 ? DType::i32 : DType::i64;
 }
@@ -177,7 +193,8 @@ DType common_integer(DType a, DType b) {
 DType common_of_tensors(DType a, DType b) {
   if (is_float(a) && is_float(b)) return common_float(a, b);
   if (is_float(a) || is_float(b)) return is_float(a) ? a : b;
-  if (a == DType::boolean || b == DType::boolean) return a == b ? DType::boolean : a == DType::boolean ? b : a;
+  if (a == DType::boolean || b == DType::boolean)
+    return a == b ? DType::boolean : a == DType::boolean ? b : a;
   return common_integer(a, b);
 }
 
@@ -227,10 +244,12 @@ Tensor compute_here(Tok token, const Tensor& a, const Tensor& b, DType out, doub
 // 64-bit integers do not pass through double.
 Tensor compute_integers(Tok token, const Tensor& a, const Tensor& b, DType out) {
   Shape shape = broadcast(a.shape(), b.shape());
-  std::vector<std::int64_t> x = to_integers(a), y = to_integers(b), result(static_cast<std::size_t>(volume(shape)));
+  std::vector<std::int64_t> x = to_integers(a), y = to_integers(b),
+                            result(static_cast<std::size_t>(volume(shape)));
   Walk at_x(a.shape(), shape), at_y(b.shape(), shape);
   for (std::int64_t& r : result) {
-    auto i = static_cast<std::uint64_t>(x[at_x.position()]), k = static_cast<std::uint64_t>(y[at_y.position()]);
+    auto i = static_cast<std::uint64_t>(x[at_x.position()]),
+         k = static_cast<std::uint64_t>(y[at_y.position()]);
     r = static_cast<std::int64_t>(token == Tok::plus ? i + k : token == Tok::minus ? i - k : i * k);
     at_x.next(), at_y.next();
   }
@@ -275,7 +294,8 @@ Value Interpreter::arithmetic(Tok token, const Value& a, const Value& b) {
   if (logic) dtype = DType::boolean;
   else if (!op.compares && dtype == DType::boolean) dtype = DType::i32;
   if (op.token == Tok::slash && !is_float(dtype)) dtype = DType::f16;
-  // A comparison with a plain number is made with the number as it is, not as the tensor's type would round it.
+  // A comparison with a plain number is made with the number as it is, not as the tensor's type would round
+  // it.
   bool exact = op.compares && !logic && (!is_tensor(a) || !is_tensor(b));
   return tensor_arithmetic(token, adapted(a, exact && !is_tensor(a) ? DType::f64 : dtype),
                            adapted(b, exact && !is_tensor(b) ? DType::f64 : dtype), dtype);
@@ -284,7 +304,8 @@ Value Interpreter::arithmetic(Tok token, const Value& a, const Value& b) {
 Value Interpreter::tensor_arithmetic(Tok token, const Tensor& x, const Tensor& y, DType dtype) {
   const Operator& op = operator_of(token);
   if (op.token == Tok::at) {
-    if (x.rank() == 0 || y.rank() == 0) throw Error(Code::bad_input, "'@' needs tensors of rank 1 or more; '*' multiplies by a number");
+    if (x.rank() == 0 || y.rank() == 0)
+      throw Error(Code::bad_input, "'@' needs tensors of rank 1 or more; '*' multiplies by a number");
     const Tensor inputs[] = {x, y};
     return Value(evaluate_one(find_op("matmul"), inputs));
   }

@@ -12,7 +12,8 @@ Value& Interpreter::variable(const Variable& v) {
   return value;
 }
 
-// x = x + e, x += e: takes the value out of x while adding, so that a list or tensor only x has can grow in place.
+// x = x + e, x += e: takes the value out of x while adding, so that a list or tensor only x has can grow in
+// place.
 bool Interpreter::append_in_place(const AssignStmt& s) {
   if (s.op != Tok::plus_assign || s.target->kind != ExprKind::name) return false;
   const Variable& v = static_cast<const NameExpr&>(*s.target).variable;
@@ -34,9 +35,7 @@ void Interpreter::assign(const AssignStmt& s) {
     place_ = s.place;
     try {
       value = arithmetic(Tok::plus, before, more);
-    } catch (const ScriptError&) {
-      throw;
-    } catch (const Error& e) {
+    } catch (const ScriptError&) { throw; } catch (const Error& e) {
       throw ScriptError(e.code(), s.place, e.what());
     }
   } else if (s.type && s.value->kind == ExprKind::tensor) {
@@ -47,7 +46,8 @@ void Interpreter::assign(const AssignStmt& s) {
   if (s.type) {
     Origins origins;
     place_ = s.value->place;
-    fit(value, *s.type, text("'{}'", static_cast<const NameExpr&>(*s.target).variable.name), origins, nullptr);
+    fit(value, *s.type, text("'{}'", static_cast<const NameExpr&>(*s.target).variable.name), origins,
+        nullptr);
   }
   store(*s.target, std::move(value), s.fresh);
 }
@@ -82,11 +82,14 @@ Value& element(Value& base, const Value& index, Place place) {
   if (base.is(Kind::list)) {
     auto& items = base.own<ListObject>().items;
     std::optional<std::int64_t> at = as_whole(index);
-    if (!at) throw ScriptError(Code::bad_input, place, text("a list is indexed by int, not by {}", name_of(index.kind())));
+    if (!at)
+      throw ScriptError(Code::bad_input, place,
+                        text("a list is indexed by int, not by {}", name_of(index.kind())));
     auto i = wrap_index(*at, static_cast<std::int64_t>(items.size()), "list");
     return items[static_cast<std::size_t>(i)];
   }
-  if (!is_key(index)) throw ScriptError(Code::bad_input, place, text("a {} cannot be a key of a map", name_of(index.kind())));
+  if (!is_key(index))
+    throw ScriptError(Code::bad_input, place, text("a {} cannot be a key of a map", name_of(index.kind())));
   return base.own<MapObject>().at_or_add(index);
 }
 
@@ -104,9 +107,7 @@ void Interpreter::store_index(const IndexExpr& target, Value value) {
       fail(target.place, text("elements of a {} cannot be assigned{}", name_of(base.kind()),
                               base.is(Kind::list) ? " by a slice" : ""));
     }
-  } catch (const ScriptError&) {
-    throw;
-  } catch (const Error& e) {
+  } catch (const ScriptError&) { throw; } catch (const Error& e) {
     throw ScriptError(e.code(), target.place, e.what());
   }
 }
@@ -116,7 +117,8 @@ namespace {
 Value& field_of(Value& base, const std::string& name, Place place) {
   if (base.is(Kind::map)) return base.own<MapObject>().at_or_add(Value(name));
   if (!base.is(Kind::record))
-    throw ScriptError(Code::bad_input, place, text("a {} has no member that can be assigned", name_of(base.kind())));
+    throw ScriptError(Code::bad_input, place,
+                      text("a {} has no member that can be assigned", name_of(base.kind())));
   auto& record = base.own<RecordObject>();
   const auto& decl = *record.structure.as<StructureObject>().decl;
   std::vector<std::string_view> names;
@@ -139,7 +141,8 @@ void Interpreter::store_member(const MemberExpr& target, Value value) {
 Value& Interpreter::reach(const Expr& target) {
   if (target.kind == ExprKind::name) {
     const auto& name = static_cast<const NameExpr&>(target);
-    if (name.variable.home == Home::builtin) fail(target.place, text("'{}' is not a variable", name.variable.name));
+    if (name.variable.home == Home::builtin)
+      fail(target.place, text("'{}' is not a variable", name.variable.name));
     return variable(name.variable);
   }
   if (target.kind == ExprKind::member) {
@@ -154,13 +157,13 @@ Value& Interpreter::reach(const Expr& target) {
     if (plain && base.is(Kind::map) && !base.as<MapObject>().find(at[0].index))
       fail(index.place, text("there is no key {}", display_inside(at[0].index)));
     try {
-      if (plain && (base.is(Kind::list) || base.is(Kind::map))) return element(base, at[0].index, index.place);
-    } catch (const ScriptError&) {
-      throw;
-    } catch (const Error& e) {
+      if (plain && (base.is(Kind::list) || base.is(Kind::map)))
+        return element(base, at[0].index, index.place);
+    } catch (const ScriptError&) { throw; } catch (const Error& e) {
       throw ScriptError(e.code(), index.place, e.what());
     }
-    if (base.is(Kind::tensor)) fail(index.place, "to assign into a part of a tensor, write all indices at once: x[i, j] = …");
+    if (base.is(Kind::tensor))
+      fail(index.place, "to assign into a part of a tensor, write all indices at once: x[i, j] = …");
   }
   fail(target.place, "this is not a place that can be changed: assign it to a variable first");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The syntax tree. Every node knows its place; the checker fills in where names live, the interpreter only reads.
+// The syntax tree. Every node knows its place; the checker fills in where names live, the interpreter only
+// reads.
 #pragma once
 #include <map>
 #include <memory>
@@ -12,8 +13,27 @@
 namespace tl::lang {
 
 enum class ExprKind : std::uint8_t {
-  literal, name, format, list, tensor, map, unary, binary, logic, range, call, method, member, index, if_, match,
-  closure, record, cast, type_, query,
+  literal,
+  name,
+  format,
+  list,
+  tensor,
+  map,
+  unary,
+  binary,
+  logic,
+  range,
+  call,
+  method,
+  member,
+  index,
+  if_,
+  match,
+  closure,
+  record,
+  cast,
+  type_,
+  query,
 };
 
 struct Expr {
@@ -24,7 +44,30 @@ struct Expr {
 };
 using ExprPtr = std::unique_ptr<Expr>;
 
-struct Stmt;
+enum class StmtKind : std::uint8_t {
+  expression,
+  assign,
+  unpack,
+  tensor,
+  for_,
+  while_,
+  loop,
+  break_,
+  continue_,
+  return_,
+  function,
+  structure,
+  impl,
+  import,
+  block,
+};
+
+struct Stmt {
+  Stmt(StmtKind kind, Place place) : kind(kind), place(place) {}
+  virtual ~Stmt() = default;
+  StmtKind kind;
+  Place place;
+};
 using StmtPtr = std::unique_ptr<Stmt>;
 
 struct Block {
@@ -52,9 +95,9 @@ struct Dimension {
 
 struct TypeExpr {
   Place place = {};
-  std::string name = {};                                     // "float16", "int", "Point", "T", "list", "tensor", "fn"
+  std::string name = {};  // "float16", "int", "Point", "T", "list", "tensor", "fn"
   std::optional<std::vector<Dimension>> dimensions = {};
-  std::vector<TypeExpr> arguments = {};                      // list<int>, Pair<A, B>
+  std::vector<TypeExpr> arguments = {};  // list<int>, Pair<A, B>
 };
 
 struct Parameter {
@@ -66,7 +109,7 @@ struct Parameter {
 
 // A function, closure or one of main, test, bench. The interpreter's Function objects point here.
 struct FunctionDecl {
-  std::string name = {};             // "" for a closure
+  std::string name = {};  // "" for a closure
   Place place = {};
   std::vector<std::string> generics = {};
   std::vector<Parameter> parameters = {};
@@ -74,10 +117,10 @@ struct FunctionDecl {
   Block body = {};
   bool is_closure = false;
   // by the checker
-  int slots = 0;                     // parameters first
+  int slots = 0;                        // parameters first
   std::vector<Variable> captures = {};  // where the enclosing function has what this one captures
   std::vector<std::string> slot_names = {};
-  int unit = 0;                      // which file's globals it sees
+  int unit = 0;  // which file's globals it sees
   bool has_types = false;
 };
 
@@ -115,7 +158,7 @@ struct TensorExpr : Expr {  // [[1, 2], [3, 4]]: numbers only, so its value is k
   std::vector<std::int64_t> integers;  // the same, exactly
   Shape shape;
   bool fractional = false;
-  Value value = {};                    // with the default element type
+  Value value = {};  // with the default element type
 };
 
 struct MapExpr : Expr {
@@ -167,7 +210,7 @@ struct MemberExpr : Expr {
 
 struct Subscript {
   Place place = {};
-  ExprPtr value = {};               // or the start of a slice
+  ExprPtr value = {};  // or the start of a slice
   ExprPtr stop = {}, step = {};
   bool slice = false;
   bool dotted = false, virtual_ = false;  // p'. and *t of equations
@@ -193,9 +236,9 @@ struct Pattern {
   PatternKind kind = PatternKind::any;
   Place place = {};
   Variable variable = {};
-  Value literal = {}, last = {};       // of a range: both ends
+  Value literal = {}, last = {};  // of a range: both ends
   bool closed = false;
-  std::string type = {};               // of a record
+  std::string type = {};  // of a record
   std::vector<std::string> fields = {};
   std::vector<Pattern> parts = {};
 };
@@ -223,7 +266,8 @@ struct RecordExpr : Expr {  // Point { x: 1, y: 2 }
 };
 
 struct CastExpr : Expr {
-  CastExpr(Place p, ExprPtr e, TypeExpr t) : Expr(ExprKind::cast, p), operand(std::move(e)), type(std::move(t)) {}
+  CastExpr(Place p, ExprPtr e, TypeExpr t)
+      : Expr(ExprKind::cast, p), operand(std::move(e)), type(std::move(t)) {}
   ExprPtr operand;
   TypeExpr type;
 };
@@ -236,100 +280,6 @@ struct TypeNameExpr : Expr {  // tensor<float32> as a callee
 struct QueryExpr : Expr {  // Y?
   QueryExpr(Place p, ExprPtr e) : Expr(ExprKind::query, p), operand(std::move(e)) {}
   ExprPtr operand;
-};
-
-// ---- statements
-
-enum class StmtKind : std::uint8_t {
-  expression, assign, unpack, tensor, for_, while_, loop, break_, continue_, return_, function, structure, impl, import,
-  block,
-};
-
-struct Stmt {
-  Stmt(StmtKind kind, Place place) : kind(kind), place(place) {}
-  virtual ~Stmt() = default;
-  StmtKind kind;
-  Place place;
-};
-
-struct ExprStmt : Stmt {
-  ExprStmt(Place p, ExprPtr e) : Stmt(StmtKind::expression, p), value(std::move(e)) {}
-  ExprPtr value;
-};
-
-struct AssignStmt : Stmt {  // x = e, let x = e, x[i] += e, p.x = e
-  AssignStmt(Place p, ExprPtr t, Tok o, ExprPtr v)
-      : Stmt(StmtKind::assign, p), target(std::move(t)), op(o), value(std::move(v)) {}
-  bool fresh = false;  // let
-  std::optional<TypeExpr> type = {};
-  ExprPtr target;
-  Tok op;
-  ExprPtr value;
-};
-
-struct UnpackStmt : Stmt {  // (a, b) = e
-  explicit UnpackStmt(Place p) : Stmt(StmtKind::unpack, p) {}
-  bool fresh = false;
-  std::vector<ExprPtr> targets;
-  ExprPtr value;
-};
-
-struct TensorStmt : Stmt {  // tensor W: float16[2, 3] learnable = e
-  explicit TensorStmt(Place p) : Stmt(StmtKind::tensor, p) {}
-  Variable variable;
-  TypeExpr type;
-  ExprPtr value;
-};
-
-struct ForStmt : Stmt {
-  explicit ForStmt(Place p) : Stmt(StmtKind::for_, p) {}
-  std::vector<Variable> variables;  // several: each element is taken apart
-  ExprPtr iterable;
-  Block body;
-};
-
-struct WhileStmt : Stmt {  // also loop, which has no condition
-  explicit WhileStmt(Place p, StmtKind k) : Stmt(k, p) {}
-  ExprPtr condition;
-  Block body;
-};
-
-struct JumpStmt : Stmt {  // break, continue, return e
-  JumpStmt(StmtKind k, Place p) : Stmt(k, p) {}
-  ExprPtr value;
-};
-
-struct FunctionStmt : Stmt {
-  explicit FunctionStmt(Place p) : Stmt(StmtKind::function, p) {}
-  Variable variable;
-  FunctionDecl function;
-};
-
-struct StructStmt : Stmt {
-  explicit StructStmt(Place p) : Stmt(StmtKind::structure, p) {}
-  Variable variable;
-  std::vector<std::string> generics;
-  std::vector<Parameter> fields;
-};
-
-struct ImplStmt : Stmt {
-  explicit ImplStmt(Place p) : Stmt(StmtKind::impl, p) {}
-  Variable type;
-  std::vector<FunctionDecl> methods;
-};
-
-struct ImportStmt : Stmt {
-  ImportStmt(Place p, std::string f) : Stmt(StmtKind::import, p), path(std::move(f)) {}
-  std::string path;
-  int unit = -1;
-  std::vector<std::pair<int, int>> names = {};  // slot there, slot here
-};
-
-enum class BlockRole : std::uint8_t { main, test, bench };
-struct BlockStmt : Stmt {  // main, test name, bench name
-  BlockStmt(Place p, BlockRole r) : Stmt(StmtKind::block, p), role(r) {}
-  BlockRole role;
-  FunctionDecl function;
 };
 
 }  // namespace tl::lang

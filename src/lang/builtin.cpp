@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/text.h"
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/interpreter.h"
 
 namespace tl::lang {
@@ -61,14 +61,17 @@ Args bind(Interpreter& interpreter, const Builtin& b, Given&& given) {
       args.named.emplace_back(name, std::move(value));
       continue;
     }
-    if (i == parameters.size()) throw Error(Code::bad_input, text("'{}' has no argument '{}'{}", b.name, name, did_you_mean(name, known)));
+    if (i == parameters.size())
+      throw Error(Code::bad_input,
+                  text("'{}' has no argument '{}'{}", b.name, name, did_you_mean(name, known)));
     if (!args.values[i].is(Kind::unset)) throw Error(Code::bad_input, text("'{}' is given twice", name));
     args.values[i] = std::move(value);
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     bool optional = parameters[i].ends_with('?') || is_rest(i);
     if (optional && args.values[i].is(Kind::none)) args.values[i] = Value::unset();  // axis: none is no axis
-    if (!optional && args.values[i].is(Kind::unset)) throw Error(Code::bad_input, text("'{}' needs the argument '{}'", b.name, plain(parameters[i])));
+    if (!optional && args.values[i].is(Kind::unset))
+      throw Error(Code::bad_input, text("'{}' needs the argument '{}'", b.name, plain(parameters[i])));
   }
   return args;
 }
@@ -78,16 +81,23 @@ Args bind(Interpreter& interpreter, const Builtin& b, Given&& given) {
 void Args::wrong(std::size_t i, std::string_view wanted) const {
   const Value& v = values[i];
   bool short_one = v.is_plain_number() || v.is(Kind::boolean) || v.is(Kind::string);
-  std::string what = short_one ? text("{}", printable(display_inside(v))) : v.is(Kind::none) ? "none" : text("a {}", name_of(v.kind()));
-  throw Error(Code::bad_input, text("'{}' of '{}' must be {}, not {}", plain(parameters_of(self.signature)[i]), self.name, wanted, what));
+  std::string what = short_one          ? text("{}", printable(display_inside(v)))
+                     : v.is(Kind::none) ? "none"
+                                        : text("a {}", name_of(v.kind()));
+  throw Error(Code::bad_input, text("'{}' of '{}' must be {}, not {}",
+                                    plain(parameters_of(self.signature)[i]), self.name, wanted, what));
 }
 
 std::int64_t Args::integer(std::size_t i) const {
   std::optional<std::int64_t> n = as_whole(values[i]);
   return n ? *n : (wrong(i, "an int"), 0);
 }
-std::int64_t Args::integer_or(std::size_t i, std::int64_t otherwise) const { return has(i) ? integer(i) : otherwise; }
-double Args::number(std::size_t i) const { return is_number_like(values[i]) ? as_number(values[i]) : (wrong(i, "a number"), 0); }
+std::int64_t Args::integer_or(std::size_t i, std::int64_t otherwise) const {
+  return has(i) ? integer(i) : otherwise;
+}
+double Args::number(std::size_t i) const {
+  return is_number_like(values[i]) ? as_number(values[i]) : (wrong(i, "a number"), 0);
+}
 double Args::number_or(std::size_t i, double otherwise) const { return has(i) ? number(i) : otherwise; }
 bool Args::boolean_or(std::size_t i, bool otherwise) const {
   if (!has(i)) return otherwise;
@@ -103,7 +113,8 @@ const std::vector<Value>& Args::list(std::size_t i) const {
 }
 Tensor Args::tensor(std::size_t i) const {
   Kind k = values[i].kind();
-  bool fits = k == Kind::tensor || k == Kind::list || k == Kind::range || values[i].is_plain_number() || k == Kind::boolean;
+  bool fits = k == Kind::tensor || k == Kind::list || k == Kind::range || values[i].is_plain_number() ||
+              k == Kind::boolean;
   if (!fits) wrong(i, "a tensor");
   return as_tensor(values[i]);
 }
@@ -131,7 +142,9 @@ DType Args::dtype_or(std::size_t i, DType otherwise) const {
   if (!has(i)) return otherwise;
   if (values[i].is(Kind::type)) return values[i].as<TypeObject>().dtype;
   std::optional<DType> named = values[i].is(Kind::string) ? dtype_named(values[i].string()) : std::nullopt;
-  if (values[i].is(Kind::function) && values[i].as<FunctionObject>().builtin && values[i].as<FunctionObject>().builtin->name == "bool") return DType::boolean;
+  if (values[i].is(Kind::function) && values[i].as<FunctionObject>().builtin &&
+      values[i].as<FunctionObject>().builtin->name == "bool")
+    return DType::boolean;
   if (!named) wrong(i, "an element type");
   return *named;
 }
@@ -182,10 +195,11 @@ Value function_value(const OpDef& op) {
 
 namespace {
 
-constexpr std::string_view type_names[] = {"float16", "float32", "float64", "bfloat16", "int8", "int16",
-                                           "int32",   "int64",   "uint8",   "uint16"};
+constexpr std::string_view type_names[] = {"float16", "float32", "float64", "bfloat16", "int8",
+                                           "int16",   "int32",   "int64",   "uint8",    "uint16"};
 constexpr std::string_view device_names[] = {"auto", "cpu", "gpu", "ane"};
-constexpr std::pair<std::string_view, double> constants[] = {{"pi", 3.14159265358979323846}, {"inf", INFINITY}, {"nan", NAN}};
+constexpr std::pair<std::string_view, double> constants[] = {
+    {"pi", 3.14159265358979323846}, {"inf", INFINITY}, {"nan", NAN}};
 
 }  // namespace
 
@@ -217,7 +231,9 @@ namespace {
 std::string page_of(const OpDef& op) {
   std::vector<std::string> parts;
   for (const InputDef& input : op.inputs)
-    parts.push_back(std::string(input.name) + (input.arity == Arity::optional ? "?" : input.arity == Arity::many ? ", …" : ""));
+    parts.push_back(std::string(input.name) + (input.arity == Arity::optional ? "?"
+                                               : input.arity == Arity::many   ? ", …"
+                                                                              : ""));
   std::string page, table;
   for (const AttrDef& attr : op.attrs) {
     bool needed = attr.fallback == required;

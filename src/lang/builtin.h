@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of the language that are written in C++: a row each, with a signature that binds and checks arguments.
+// Functions of the language that are written in C++: a row each, with a signature that binds and checks
+// arguments.
 #pragma once
 #include <optional>
 #include <span>
@@ -23,8 +24,8 @@ struct Given {
 struct Args {
   Interpreter& interpreter;
   const Builtin& self;
-  std::vector<Value> values = {};  // unset: not given
-  std::vector<Value> rest = {};    // of a "*parameter"
+  std::vector<Value> values = {};                         // unset: not given
+  std::vector<Value> rest = {};                           // of a "*parameter"
   std::vector<std::pair<std::string, Value>> named = {};  // of a "**parameter": the names nothing else has
   Place place = {};
 
@@ -38,8 +39,8 @@ struct Args {
   bool boolean_or(std::size_t i, bool otherwise) const;
   const std::string& string(std::size_t i) const;
   const std::vector<Value>& list(std::size_t i) const;
-  Tensor tensor(std::size_t i) const;             // lists of numbers and plain numbers become one
-  Shape shape(std::size_t i) const;               // 3, [2, 3]
+  Tensor tensor(std::size_t i) const;  // lists of numbers and plain numbers become one
+  Shape shape(std::size_t i) const;    // 3, [2, 3]
   std::vector<std::int64_t> integers(std::size_t i) const;
   DType dtype_or(std::size_t i, DType otherwise) const;
   [[noreturn]] void wrong(std::size_t i, std::string_view wanted) const;
@@ -49,7 +50,8 @@ using BuiltinFunction = Value(Args&);
 
 struct Builtin {
   std::string_view name = {};
-  // "x, axis?, keepdims?", "*values, **names": `?` may be left out. A method that begins with "&" changes its object.
+  // "x, axis?, keepdims?", "*values, **names": `?` may be left out. A method that begins with "&" changes its
+  // object.
   std::string_view signature = {};
   std::string_view doc = {};
   BuiltinFunction* run = nullptr;
@@ -78,8 +80,8 @@ Value function_value(const OpDef&);
 // Each file of builtins has one table.
 std::span<const Builtin> core_builtins();
 std::span<const Builtin> tensor_builtins();
-std::span<const Builtin> array_builtins();   // sum, mean, argsort …: as NumPy
-std::span<const Builtin> alias_builtins();   // conv2d, linear, …
+std::span<const Builtin> array_builtins();  // sum, mean, argsort …: as NumPy
+std::span<const Builtin> alias_builtins();  // conv2d, linear, …
 std::span<const Builtin> file_builtins();
 std::span<const Builtin> string_methods();
 std::span<const Builtin> list_methods();

@@ -23,7 +23,8 @@ Value depthwise_conv(Args& args) {
     throw Error(Code::bad_input, "'depthwise_conv' needs x of rank 3 or more: [batch, channels, …]");
   std::int64_t channels = args.rest[0].tensor().shape()[1];
   for (const auto& [name, value] : args.named)
-    if (name == "groups") throw Error(Code::bad_input, "'depthwise_conv' has as many groups as x has channels");
+    if (name == "groups")
+      throw Error(Code::bad_input, "'depthwise_conv' has as many groups as x has channels");
   args.named.emplace_back("groups", Value(channels));
   return args.interpreter.call(function_value(find_op("conv")), forwarded(args));
 }
@@ -34,7 +35,8 @@ Value einsum(Args& args) {
   Given given;
   given.place = args.place;
   if (args.has(2)) args.rest = args.list(2);
-  if (args.rest.empty()) throw Error(Code::bad_input, "'einsum' needs tensors after the equation: einsum(\"ij,jk->ik\", a, b)");
+  if (args.rest.empty())
+    throw Error(Code::bad_input, "'einsum' needs tensors after the equation: einsum(\"ij,jk->ik\", a, b)");
   given.positional = {Value(args.rest)};
   given.named.emplace_back("equation", Value(args.string(0)));
   return args.interpreter.call(function_value(find_op("einsum")), std::move(given));
@@ -49,18 +51,23 @@ Value rms_norm(Args& args) {
   Value square = in.arithmetic(Tok::star, wide, wide);
   Value axes = args.has(2) ? args[2] : Value(-1);
   Value mean = in.call(function_value(*find_builtin("mean")), {{square, axes, Value(true)}, {}, args.place});
-  Value root = in.arithmetic(Tok::power, in.arithmetic(Tok::plus, mean, Value(args.number_or(3, 1e-5))), Value(0.5));
+  Value root =
+      in.arithmetic(Tok::power, in.arithmetic(Tok::plus, mean, Value(args.number_or(3, 1e-5))), Value(0.5));
   Value result = in.arithmetic(Tok::slash, wide, root);
   if (args.has(1)) result = in.arithmetic(Tok::star, result, Value(converted(args.tensor(1), DType::f32)));
   return Value(converted(result.tensor(), dtype));
 }
 
 constexpr Builtin table[] = {
-    {"conv2d", "*inputs, **attributes", "Convolution: conv2d(x, weight, bias, strides: [1, 1], pad_type: \"same\"); see help(conv).", conv2d},
-    {"depthwise_conv", "*inputs, **attributes", "Convolution with as many groups as channels; see help(conv).", depthwise_conv},
+    {"conv2d", "*inputs, **attributes",
+     "Convolution: conv2d(x, weight, bias, strides: [1, 1], pad_type: \"same\"); see help(conv).", conv2d},
+    {"depthwise_conv", "*inputs, **attributes",
+     "Convolution with as many groups as channels; see help(conv).", depthwise_conv},
     {"div", "x, y", "The quotient; of integers a floating one.", div},
-    {"einsum", "equation, *operands, values?", "Products summed over the indices that the result lacks: einsum(\"ij,jk->ik\", a, b).", einsum},
-    {"rms_norm", "x, gamma?, axes?, epsilon?", "x divided by the root of the mean of its squares along the last axis, times gamma.", rms_norm},
+    {"einsum", "equation, *operands, values?",
+     "Products summed over the indices that the result lacks: einsum(\"ij,jk->ik\", a, b).", einsum},
+    {"rms_norm", "x, gamma?, axes?, epsilon?",
+     "x divided by the root of the mean of its squares along the last axis, times gamma.", rms_norm},
 };
 
 }  // namespace

@@ -23,13 +23,14 @@ std::vector<std::int64_t> axes_of(const Args& args, std::size_t i, std::size_t r
   }
   for (std::int64_t axis : args.integers(i)) axes.push_back(wrap_axis(axis, rank));
   std::sort(axes.begin(), axes.end());
-  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) throw Error(Code::bad_input, "an axis is given twice");
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end())
+    throw Error(Code::bad_input, "an axis is given twice");
   return axes;
 }
 
 // The elements in groups: one group per element of the result, each in order.
 struct Groups {
-  Shape shape = {};                         // of the result
+  Shape shape = {};  // of the result
   std::vector<std::vector<double>> members = {};
 };
 
@@ -44,7 +45,8 @@ Groups grouped(const Tensor& x, const std::vector<std::int64_t>& axes, bool keep
   }
   Shape kept_strides = row_major(kept);
   for (std::size_t i = 0, k = 0; i < x.rank(); ++i)
-    out_strides[i] = std::binary_search(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) ? 0 : kept_strides[k++];
+    out_strides[i] =
+        std::binary_search(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) ? 0 : kept_strides[k++];
   g.members.resize(static_cast<std::size_t>(volume(kept)));
   std::vector<double> all = to_doubles(x);
   for (std::size_t n = 0; n < all.size(); ++n) {
@@ -58,8 +60,12 @@ Groups grouped(const Tensor& x, const std::vector<std::int64_t>& axes, bool keep
 using Reduce = double(const std::vector<double>&);
 
 double sum_of(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
-double mean_of(const std::vector<double>& v) { return v.empty() ? NAN : sum_of(v) / static_cast<double>(v.size()); }
-double prod_of(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); }
+double mean_of(const std::vector<double>& v) {
+  return v.empty() ? NAN : sum_of(v) / static_cast<double>(v.size());
+}
+double prod_of(const std::vector<double>& v) {
+  return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>());
+}
 double var_of(const std::vector<double>& v) {
   double mean = mean_of(v), sum = 0;
   for (double x : v) sum += (x - mean) * (x - mean);
@@ -67,7 +73,9 @@ double var_of(const std::vector<double>& v) {
 }
 double std_of(const std::vector<double>& v) { return std::sqrt(var_of(v)); }
 double extreme(const std::vector<double>& v, bool largest) {
-  if (v.empty()) throw Error(Code::bad_input, text("the {} of no elements is not defined", largest ? "maximum" : "minimum"));
+  if (v.empty())
+    throw Error(Code::bad_input,
+                text("the {} of no elements is not defined", largest ? "maximum" : "minimum"));
   double best = v[0];
   for (double x : v) {
     if (std::isnan(x)) return x;
@@ -93,7 +101,8 @@ struct Reduction {
 DType result_type(const Reduction& r, DType in) {
   if (r.result == Reduction::truth) return DType::boolean;
   if (r.result == Reduction::fractional) return is_float(in) ? in : DType::f16;
-  if (r.result == Reduction::sums && (in == DType::boolean || bits_of(in) < 32) && !is_float(in)) return DType::i32;
+  if (r.result == Reduction::sums && (in == DType::boolean || bits_of(in) < 32) && !is_float(in))
+    return DType::i32;
   return in;
 }
 
@@ -143,7 +152,8 @@ Value all(Args& args) { return reduce(args, {all_of, "", Reduction::truth}); }
 // max(x, axis: 0) reduces; max(a, b) of numbers is the larger.
 Value larger(Args& args, bool largest) {
   bool numbers = (args[0].is_plain_number() || args[0].is(Kind::boolean)) && args.has(1);
-  if (!numbers) return reduce(args, {largest ? max_of : min_of, largest ? "reduce_max" : "reduce_min", Reduction::same});
+  if (!numbers)
+    return reduce(args, {largest ? max_of : min_of, largest ? "reduce_max" : "reduce_min", Reduction::same});
   if (!is_number_like(args[1])) args.wrong(1, "a number");
   return (as_number(args[1]) > as_number(args[0])) == largest ? args[1] : args[0];
 }
@@ -174,7 +184,8 @@ Value sort_along(Args& args, bool positions) {
   Tensor x = args.tensor(0);
   if (x.rank() == 0) args.wrong(0, "a tensor of rank 1 or more");
   auto axis = static_cast<std::size_t>(wrap_axis(args.integer_or(1, -1), x.rank()));
-  std::int64_t n = x.shape()[axis], inner = row_major(x.shape())[axis], outer = x.size() ? x.size() / (n * inner) : 0;
+  std::int64_t n = x.shape()[axis], inner = row_major(x.shape())[axis],
+               outer = x.size() ? x.size() / (n * inner) : 0;
   std::vector<double> all = to_doubles(x), sorted = all;
   std::vector<std::int64_t> order(all.size()), one(static_cast<std::size_t>(n));
   for (std::int64_t o = 0; o < outer; ++o) {
@@ -185,10 +196,13 @@ Value sort_along(Args& args, bool positions) {
         double p = all[at(a)], q = all[at(b)];
         return std::isnan(q) ? !std::isnan(p) : p < q;
       });
-      for (std::int64_t k = 0; k < n; ++k) order[at(k)] = one[static_cast<std::size_t>(k)], sorted[at(k)] = all[at(one[static_cast<std::size_t>(k)])];
+      for (std::int64_t k = 0; k < n; ++k)
+        order[at(k)] = one[static_cast<std::size_t>(k)],
+        sorted[at(k)] = all[at(one[static_cast<std::size_t>(k)])];
     }
   }
-  return positions ? Value(from_integers(order, DType::i32, x.shape())) : Value(from_doubles(sorted, x.dtype(), x.shape()));
+  return positions ? Value(from_integers(order, DType::i32, x.shape()))
+                   : Value(from_doubles(sorted, x.dtype(), x.shape()));
 }
 Value argsort(Args& args) { return sort_along(args, true); }
 Value sort(Args& args) { return sort_along(args, false); }
@@ -202,7 +216,8 @@ std::vector<std::int64_t> rest_integers(Args& args) {
   if (args.values.back().is(Kind::list))
     for (const Value& v : args.values.back().list()) {
       std::optional<std::int64_t> n = as_whole(v);
-      if (!n) throw Error(Code::bad_input, text("'{}' takes ints, not {}", args.self.name, display_inside(v)));
+      if (!n)
+        throw Error(Code::bad_input, text("'{}' takes ints, not {}", args.self.name, display_inside(v)));
       result.push_back(*n);
     }
   else result = to_integers(as_tensor(args.values.back()));
@@ -219,7 +234,9 @@ Value reshape(Args& args) {
     else known *= d;
   }
   bool fits = unknowns == 0 ? known == x.size() : unknowns == 1 && known > 0 && x.size() % known == 0;
-  if (!fits) throw Error(Code::bad_input, text("a tensor of shape {} cannot become {}", spell(x.shape()), spell(shape)));
+  if (!fits)
+    throw Error(Code::bad_input,
+                text("a tensor of shape {} cannot become {}", spell(x.shape()), spell(shape)));
   for (Dim& d : shape)
     if (d == -1) d = x.size() / known;
   return Value(x.reshaped(shape));
@@ -240,8 +257,10 @@ Value transpose(Args& args) {
     used[static_cast<std::size_t>(p)] = true;
     shape.push_back(x.shape()[static_cast<std::size_t>(p)]);
   }
-  if (perm.size() != x.rank()) throw Error(Code::bad_input, text("{} axes for a tensor of rank {}", perm.size(), x.rank()));
-  if (is_packed(x.dtype()) || x.dtype() == DType::string) throw Error(Code::unsupported, text("a {} tensor cannot be transposed", spell(x.dtype())));
+  if (perm.size() != x.rank())
+    throw Error(Code::bad_input, text("{} axes for a tensor of rank {}", perm.size(), x.rank()));
+  if (is_packed(x.dtype()) || x.dtype() == DType::string)
+    throw Error(Code::unsupported, text("a {} tensor cannot be transposed", spell(x.dtype())));
   Tensor result(x.dtype(), shape);
   if (x.size() == 0) return Value(result);
   Shape strides = row_major(x.shape()), index(shape.size());
@@ -267,7 +286,8 @@ Value squeeze(Args& args) {
   Shape shape;
   for (std::size_t i = 0; i < x.rank(); ++i) {
     bool named = std::binary_search(axes.begin(), axes.end(), static_cast<std::int64_t>(i));
-    if (named && args.has(1) && x.shape()[i] != 1) throw Error(Code::bad_input, text("dimension {} has length {}, not 1", i, x.shape()[i]));
+    if (named && args.has(1) && x.shape()[i] != 1)
+      throw Error(Code::bad_input, text("dimension {} has length {}, not 1", i, x.shape()[i]));
     if (!named || x.shape()[i] != 1) shape.push_back(x.shape()[i]);
   }
   return Value(x.reshaped(shape));
@@ -290,7 +310,9 @@ Value plain_item(const Tensor& x, std::size_t i) {
 }
 
 Value item(Args& args) {
-  if (args.tensor(0).size() != 1) throw Error(Code::bad_input, text("'item' needs one element, and the shape is {}", spell(args.tensor(0).shape())));
+  if (args.tensor(0).size() != 1)
+    throw Error(Code::bad_input,
+                text("'item' needs one element, and the shape is {}", spell(args.tensor(0).shape())));
   return plain_item(args.tensor(0), 0);
 }
 
@@ -311,8 +333,10 @@ constexpr Builtin functions[] = {
     {"sum", "x, axis?, keepdims?", "The sum of all elements, or along axes.", sum},
     {"mean", "x, axis?, keepdims?", "The mean of all elements, or along axes.", mean},
     {"prod", "x, axis?, keepdims?", "The product of all elements, or along axes.", prod},
-    {"max", "x, axis?, keepdims?", "The largest element, or the largest along axes; max(a, b) of numbers.", max},
-    {"min", "x, axis?, keepdims?", "The smallest element, or the smallest along axes; min(a, b) of numbers.", min},
+    {"max", "x, axis?, keepdims?", "The largest element, or the largest along axes; max(a, b) of numbers.",
+     max},
+    {"min", "x, axis?, keepdims?", "The smallest element, or the smallest along axes; min(a, b) of numbers.",
+     min},
     {"argmax", "x, axis?, keepdims?", "Where the largest element is.", argmax},
     {"argmin", "x, axis?, keepdims?", "Where the smallest element is.", argmin},
     {"argsort", "x, axis?", "The positions that sort x along an axis, ascending.", argsort},

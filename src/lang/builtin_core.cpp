@@ -42,8 +42,9 @@ Value print(Args& args) {
 }
 
 Value help(Args& args) {
-  args.interpreter.host().print(args.has(0) ? help_page(args[0])
-                                            : "help(conv2d) prints the page of a function; `tl ops` lists the operations\n");
+  args.interpreter.host().print(
+      args.has(0) ? help_page(args[0])
+                  : "help(conv2d) prints the page of a function; `tl ops` lists the operations\n");
   return {};
 }
 
@@ -69,7 +70,8 @@ Value len(Args& args) {
   switch (v.kind()) {
     case Kind::string: {
       const std::string& s = v.string();
-      return static_cast<std::int64_t>(std::count_if(s.begin(), s.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+      return static_cast<std::int64_t>(std::count_if(
+          s.begin(), s.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
     }
     case Kind::list: return static_cast<std::int64_t>(v.list().size());
     case Kind::map: return static_cast<std::int64_t>(v.as<MapObject>().entries.size());
@@ -98,7 +100,8 @@ std::string note_of(const Args& args, std::size_t i) { return args.has(i) ? disp
 
 Value check_equal(Args& args) {
   if (equal(args[0], args[1])) return {};
-  throw Error(Code::bad_input, text("assertion failed: {}{} is not {}", note_of(args, 2), display_inside(args[0]), display_inside(args[1])));
+  throw Error(Code::bad_input, text("assertion failed: {}{} is not {}", note_of(args, 2),
+                                    display_inside(args[0]), display_inside(args[1])));
 }
 
 Value check_close(Args& args) {
@@ -106,7 +109,8 @@ Value check_close(Args& args) {
   bool half = a.dtype() == DType::f16 || b.dtype() == DType::f16;
   double atol = args.number_or(2, half ? 1e-3 : 1e-6), rtol = args.number_or(3, half ? 1e-3 : 1e-6);
   if (a.shape() != b.shape() && a.rank() > 0 && b.rank() > 0)
-    throw Error(Code::bad_input, text("assertion failed: {}shape {} is not {}", note_of(args, 4), spell(a.shape()), spell(b.shape())));
+    throw Error(Code::bad_input, text("assertion failed: {}shape {} is not {}", note_of(args, 4),
+                                      spell(a.shape()), spell(b.shape())));
   std::vector<double> x = to_doubles(a), y = to_doubles(b);
   std::size_t n = std::max(x.size(), y.size());
   if (x.empty() || y.empty()) n = 0;
@@ -120,9 +124,10 @@ Value check_close(Args& args) {
   }
   if (worst < 0) return {};
   double p = x[x.size() == 1 ? 0 : where], q = y[y.size() == 1 ? 0 : where];
-  throw Error(Code::bad_input, text("assertion failed: {}element {} is {}, not {} (off by {}, allowed {})", note_of(args, 4), where,
-                                    display_inside(Value(p)), display_inside(Value(q)), display_inside(Value(worst)),
-                                    display_inside(Value(atol + rtol * std::abs(q)))));
+  throw Error(Code::bad_input,
+              text("assertion failed: {}element {} is {}, not {} (off by {}, allowed {})", note_of(args, 4),
+                   where, display_inside(Value(p)), display_inside(Value(q)), display_inside(Value(worst)),
+                   display_inside(Value(atol + rtol * std::abs(q)))));
 }
 
 Value panic(Args& args) {
@@ -167,7 +172,9 @@ std::vector<Value> items_of(Args& args, std::size_t i) {
   const Value& v = args[i];
   if (v.is(Kind::list)) return v.list();
   std::vector<Value> items;
-  std::int64_t n = v.is(Kind::range) ? v.as<RangeObject>().size() : v.is(Kind::tensor) && v.tensor().rank() > 0 ? v.tensor().shape()[0] : -1;
+  std::int64_t n = v.is(Kind::range)                             ? v.as<RangeObject>().size()
+                   : v.is(Kind::tensor) && v.tensor().rank() > 0 ? v.tensor().shape()[0]
+                                                                 : -1;
   constexpr std::int64_t most = 1 << 28;
   if (n > most) throw Error(Code::bad_input, "too many elements for a list");
   if (v.is(Kind::map))
@@ -189,7 +196,8 @@ Value enumerate(Args& args) {
 
 Value zip(Args& args) {
   std::vector<Value> a = items_of(args, 0), b = items_of(args, 1), pairs;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) pairs.emplace_back(std::vector<Value>{a[i], b[i]});
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    pairs.emplace_back(std::vector<Value>{a[i], b[i]});
   return Value(std::move(pairs));
 }
 
@@ -215,7 +223,8 @@ Value sorted(Args& args) {
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   bool strings = !keys.empty() && keys[0].is(Kind::string);
   for (const Value& key : keys)
-    if (strings ? !key.is(Kind::string) : !is_number_like(key)) throw Error(Code::bad_input, "only numbers or strings can be sorted");
+    if (strings ? !key.is(Kind::string) : !is_number_like(key))
+      throw Error(Code::bad_input, "only numbers or strings can be sorted");
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     if (reverse) std::swap(a, b);
     return strings ? keys[a].string() < keys[b].string() : as_number(keys[a]) < as_number(keys[b]);
@@ -232,7 +241,8 @@ Value reversed(Args& args) {
 }
 
 constexpr Builtin table[] = {
-    {"print", "*values", "Prints its values with spaces; print(\"{} of {}\", a, b) fills in the braces.", print},
+    {"print", "*values", "Prints its values with spaces; print(\"{} of {}\", a, b) fills in the braces.",
+     print},
     {"help", "what?", "Prints the page of a function, operation or struct.", help},
     {"string", "x", "x as print shows it.", to_string},
     {"int", "x", "x as an int: fractions are cut off.", to_int},
@@ -242,7 +252,8 @@ constexpr Builtin table[] = {
     {"len", "x", "How many characters, elements, entries or rows x has.", len},
     {"assert", "condition, message?", "Stops with an error unless the condition holds everywhere.", check},
     {"assert_eq", "a, b, message?", "Stops with an error unless a equals b.", check_equal},
-    {"assert_close", "a, b, atol?, rtol?, message?", "Stops with an error unless a is within atol + rtol |b| of b.", check_close},
+    {"assert_close", "a, b, atol?, rtol?, message?",
+     "Stops with an error unless a is within atol + rtol |b| of b.", check_close},
     {"panic", "*values", "Stops the program with a message.", panic},
     {"check_numerics", "on?", "From now on an operation that gives inf or nan is an error.", check_numerics},
     {"time", "", "Seconds since some moment, for measuring.", now},

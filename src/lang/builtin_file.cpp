@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models and files: what goes through the Host.
 #include "base/text.h"
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/interpreter.h"
 
 namespace tl::lang {
@@ -33,7 +33,8 @@ NamedValues inputs_of(HostModel& model, const Value& v, const std::string& funct
   bool by_name = v.is(Kind::map) && (names.size() != 1 || v.as<MapObject>().find(Value(names[0])));
   if (by_name) return inputs_by_name(v);
   if (names.size() != 1)
-    throw Error(Code::bad_input, text("{} inputs are given by name: {}", names.size(), takes(model, function)));
+    throw Error(Code::bad_input,
+                text("{} inputs are given by name: {}", names.size(), takes(model, function)));
   return {{names[0], v}};
 }
 
@@ -53,7 +54,8 @@ Value predict(Args& args) {
   for (auto& [name, value] : args.named) inputs.emplace_back(name, value);
   if (args.has(3) && !state) inputs.emplace_back("state", args[3]);
   if (args.rest.size() > 1 || (!args.rest.empty() && !inputs.empty()))
-    throw Error(Code::bad_input, text("'predict' takes one value, or all by name: {}", takes(model, function)));
+    throw Error(Code::bad_input,
+                text("'predict' takes one value, or all by name: {}", takes(model, function)));
   if (!args.rest.empty() && args.rest[0].is(Kind::list)) {
     std::vector<Value> results;
     for (const Value& each : args.rest[0].list())
@@ -76,15 +78,16 @@ Value load_image(Args& args) { return Value(args.interpreter.host().load_image(a
 Value file(Args& args) { return args.interpreter.host().load_data(args.string(0)); }
 
 Value save(Args& args) {
-  bool fits = args[0].is(Kind::map) || args[0].is(Kind::tensor) || args[0].is(Kind::record) || args[0].is(Kind::list) ||
-              args[0].is_plain_number();
+  bool fits = args[0].is(Kind::map) || args[0].is(Kind::tensor) || args[0].is(Kind::record) ||
+              args[0].is(Kind::list) || args[0].is_plain_number();
   if (!fits) args.wrong(0, "a tensor, or a map or struct of tensors");
   Value value = args[0];
   if (value.is(Kind::record)) {
     const auto& record = value.as<RecordObject>();
     const auto& decl = *record.structure.as<StructureObject>().decl;
     std::vector<std::pair<Value, Value>> entries;
-    for (std::size_t i = 0; i < decl.fields.size(); ++i) entries.emplace_back(Value(decl.fields[i].name), record.fields[i]);
+    for (std::size_t i = 0; i < decl.fields.size(); ++i)
+      entries.emplace_back(Value(decl.fields[i].name), record.fields[i]);
     value = make_map(std::move(entries));
   }
   args.interpreter.host().save(value, args.string(1));
@@ -94,8 +97,10 @@ Value save(Args& args) {
 Value not_yet(Args& args) { throw Error(Code::unsupported, text("not supported yet: '{}'", args.self.name)); }
 
 constexpr Builtin functions[] = {
-    {"load_model", "path, device?", "Opens a model: .mlpackage, .mlmodel, .mlmodelc, .gguf or .safetensors.", load_model},
-    {"load_image", "path", "The pixels of a .png or .jpg as uint8 [height, width, 3], gray ones [height, width].", load_image},
+    {"load_model", "path, device?", "Opens a model: .mlpackage, .mlmodel, .mlmodelc, .gguf or .safetensors.",
+     load_model},
+    {"load_image", "path",
+     "The pixels of a .png or .jpg as uint8 [height, width, 3], gray ones [height, width].", load_image},
     {"file", "path", "The data of a .npy, .npz or .json file, or of an image.", file},
     {"save", "value, path", "Writes a tensor, or a map of tensors, as .npz or .safetensors.", save},
     {"save_model", "value, path", "Writes a tensor, or a map of tensors, as .npz or .safetensors.", save},
@@ -106,8 +111,10 @@ constexpr Builtin functions[] = {
 };
 
 constexpr Builtin methods[] = {
-    {"predict", "model, *inputs, function?, state?, **named", "Runs the model: by name, or one value if it has one input; a list is a batch.", predict},
-    {"make_state", "model, function?", "What the model remembers, set to zeros; pass it as state: to predict.", make_state},
+    {"predict", "model, *inputs, function?, state?, **named",
+     "Runs the model: by name, or one value if it has one input; a list is a batch.", predict},
+    {"make_state", "model, function?",
+     "What the model remembers, set to zeros; pass it as state: to predict.", make_state},
     {"get_tensor", "model, name", "A weight of the model as a tensor of numbers.", get_tensor},
     {"explain", "model", "Not supported yet.", not_yet},
     {"generate", "model, *arguments, **named", "Not supported yet.", not_yet},

@@ -23,30 +23,41 @@ DType natural(const Value& v) {
 }
 
 Value full(Args& args) { return filled(args.shape(0), args.dtype_or(2, natural(args[1])), args.number(1)); }
-Value zeros_like(Args& args) { return filled(args.tensor(0).shape(), args.dtype_or(1, args.tensor(0).dtype()), 0); }
-Value ones_like(Args& args) { return filled(args.tensor(0).shape(), args.dtype_or(1, args.tensor(0).dtype()), 1); }
+Value zeros_like(Args& args) {
+  return filled(args.tensor(0).shape(), args.dtype_or(1, args.tensor(0).dtype()), 0);
+}
+Value ones_like(Args& args) {
+  return filled(args.tensor(0).shape(), args.dtype_or(1, args.tensor(0).dtype()), 1);
+}
 
 constexpr double most = 1e9;
 
 // arange(stop), arange(start, stop), arange(start, stop, step)
 Value arange(Args& args) {
-  double start = args.has(1) ? args.number(0) : 0, stop = args.number(args.has(1) ? 1 : 0), step = args.number_or(2, 1);
+  double start = args.has(1) ? args.number(0) : 0, stop = args.number(args.has(1) ? 1 : 0),
+         step = args.number_or(2, 1);
   if (step == 0 || !std::isfinite(step)) throw Error(Code::bad_input, "the step of 'arange' must not be 0");
-  bool whole = as_whole(args[0]) && (!args.has(1) || as_whole(args[1])) && (!args.has(2) || as_whole(args[2]));
+  bool whole =
+      as_whole(args[0]) && (!args.has(1) || as_whole(args[1])) && (!args.has(2) || as_whole(args[2]));
   double n = std::max(0.0, std::ceil((stop - start) / step));
   if (!(n <= most)) throw Error(Code::bad_input, "too many elements for 'arange'");
   std::vector<double> numbers(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = start + static_cast<double>(i) * step;
-  return Value(from_doubles(numbers, args.dtype_or(3, whole ? DType::i32 : DType::f16), {static_cast<Dim>(numbers.size())}));
+  return Value(from_doubles(numbers, args.dtype_or(3, whole ? DType::i32 : DType::f16),
+                            {static_cast<Dim>(numbers.size())}));
 }
 
 Value linspace(Args& args) {
   double start = args.number(0), stop = args.number(1);
   std::int64_t n = args.integer(2);
-  if (n < 0 || static_cast<double>(n) > most) throw Error(Code::bad_input, text("'linspace' cannot make {} elements", n));
+  if (n < 0 || static_cast<double>(n) > most)
+    throw Error(Code::bad_input, text("'linspace' cannot make {} elements", n));
   std::vector<double> numbers(static_cast<std::size_t>(n));
   for (std::int64_t i = 0; i < n; ++i)
-    numbers[static_cast<std::size_t>(i)] = i + 1 == n && n > 1 ? stop : start + (stop - start) * static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(n - 1, 1));
+    numbers[static_cast<std::size_t>(i)] =
+        i + 1 == n && n > 1 ? stop
+                            : start + (stop - start) * static_cast<double>(i) /
+                                          static_cast<double>(std::max<std::int64_t>(n - 1, 1));
   return Value(from_doubles(numbers, args.dtype_or(3, DType::f16), {n}));
 }
 
@@ -54,7 +65,8 @@ Value eye(Args& args) {
   std::int64_t rows = args.integer(0), columns = args.integer_or(1, rows);
   if (rows < 0 || columns < 0) throw Error(Code::bad_input, "'eye' takes sizes of at least 0");
   std::vector<double> numbers(static_cast<std::size_t>(volume(Shape{rows, columns})));
-  for (std::int64_t i = 0; i < std::min(rows, columns); ++i) numbers[static_cast<std::size_t>(i * columns + i)] = 1;
+  for (std::int64_t i = 0; i < std::min(rows, columns); ++i)
+    numbers[static_cast<std::size_t>(i * columns + i)] = 1;
   return Value(from_doubles(numbers, args.dtype_or(2, DType::f16), {rows, columns}));
 }
 
@@ -84,8 +96,7 @@ std::uint64_t seed_of(Args& args, std::size_t i) {
   return ++args.interpreter.options().seed * 0x2545f4914f6cdd1du;
 }
 
-template <class Draw>
-Value drawn(Args& args, std::size_t dtype, std::size_t seed, const Draw& draw) {
+template <class Draw> Value drawn(Args& args, std::size_t dtype, std::size_t seed, const Draw& draw) {
   Shape shape = args.shape(0);
   std::vector<double> numbers(static_cast<std::size_t>(volume(shape)));
   Random random(seed_of(args, seed));
@@ -103,7 +114,8 @@ Value randn(Args& args) {
 // Glorot's uniform: the last two dimensions are fan-out and fan-in, those after them the receptive field.
 Value xavier(Args& args) {
   Shape shape = args.shape(0);
-  double out = shape.empty() ? 1 : static_cast<double>(shape[0]), in = shape.size() < 2 ? out : static_cast<double>(shape[1]);
+  double out = shape.empty() ? 1 : static_cast<double>(shape[0]),
+         in = shape.size() < 2 ? out : static_cast<double>(shape[1]);
   double field = 1;
   for (std::size_t i = 2; i < shape.size(); ++i) field *= static_cast<double>(shape[i]);
   double bound = std::sqrt(6 / std::max(1.0, (in + out) * field));
@@ -113,7 +125,9 @@ Value xavier(Args& args) {
 Value randint(Args& args) {
   std::int64_t low = args.integer(1), high = args.integer(2);
   if (high <= low) throw Error(Code::bad_input, text("'randint' needs low < high, not {} and {}", low, high));
-  return drawn(args, 3, 4, [&](Random& r) { return std::floor(static_cast<double>(low) + r.uniform() * static_cast<double>(high - low)); });
+  return drawn(args, 3, 4, [&](Random& r) {
+    return std::floor(static_cast<double>(low) + r.uniform() * static_cast<double>(high - low));
+  });
 }
 
 Value randint_default(Args& args) {
@@ -129,7 +143,8 @@ Value stack(Args& args) {
   for (std::int64_t i = 1; i <= axis; ++i) perm.emplace_back(i);
   perm.emplace_back(0);
   for (auto i = axis + 1; i < static_cast<std::int64_t>(first.rank()); ++i) perm.emplace_back(i);
-  return args.interpreter.call(function_value(*find_method(Kind::tensor, "transpose")), {{Value(first), Value(std::move(perm))}, {}, args.place});
+  return args.interpreter.call(function_value(*find_method(Kind::tensor, "transpose")),
+                               {{Value(first), Value(std::move(perm))}, {}, args.place});
 }
 
 constexpr Builtin table[] = {
@@ -138,14 +153,17 @@ constexpr Builtin table[] = {
     {"full", "shape, value, dtype?", "A tensor of one value.", full},
     {"zeros_like", "x, dtype?", "Zeros of the shape and type of x.", zeros_like},
     {"ones_like", "x, dtype?", "Ones of the shape and type of x.", ones_like},
-    {"arange", "start, stop?, step?, dtype?", "start, start + step … below stop; arange(n) begins with 0.", arange},
+    {"arange", "start, stop?, step?, dtype?", "start, start + step … below stop; arange(n) begins with 0.",
+     arange},
     {"linspace", "start, stop, n, dtype?", "n numbers from start to stop, both included.", linspace},
     {"eye", "n, m?, dtype?", "Ones on the diagonal.", eye},
     {"rand", "shape, dtype?, seed?", "Random numbers, uniform from 0 to 1.", rand},
     {"randn", "shape, dtype?, seed?", "Random numbers, normal with mean 0 and variance 1.", randn},
-    {"randint", "shape, low, high, dtype?, seed?", "Random integers from low to below high.", randint_default},
+    {"randint", "shape, low, high, dtype?, seed?", "Random integers from low to below high.",
+     randint_default},
     {"xavier", "shape, dtype?, seed?", "Random weights whose layer keeps the variance of its input.", xavier},
-    {"stack", "values, axis?", "A list of tensors of one shape, or of numbers, as a tensor with a new axis.", stack},
+    {"stack", "values, axis?", "A list of tensors of one shape, or of numbers, as a tensor with a new axis.",
+     stack},
 };
 
 }  // namespace

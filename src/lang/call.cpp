@@ -32,7 +32,8 @@ Value Interpreter::eval_call(const CallExpr& e) {
   if (e.callee->kind == ExprKind::type_)
     return call_new_tensor(e, static_cast<const TypeNameExpr&>(*e.callee).type);
   Value callee = eval(*e.callee);
-  if (callee.is(Kind::function) && callee.as<FunctionObject>().form == Form::script) return call_direct(callee, e);
+  if (callee.is(Kind::function) && callee.as<FunctionObject>().form == Form::script)
+    return call_direct(callee, e);
   return call_value(callee, evaluate_arguments(e.arguments, e.place));
 }
 
@@ -45,10 +46,13 @@ Value Interpreter::call_direct(const Value& callee, const CallExpr& e) {
     std::size_t i = argument.name.empty() ? next++ : 0;
     while (!argument.name.empty() && i < count && f.parameters[i].name != argument.name) ++i;
     std::string name = f.name.empty() ? "this closure" : text("'{}'", f.name);
-    if (i >= count && !argument.name.empty()) fail(argument.place, text("{} has no parameter '{}'", name, argument.name));
+    if (i >= count && !argument.name.empty())
+      fail(argument.place, text("{} has no parameter '{}'", name, argument.name));
     if (i >= count)
-      fail(e.place, text("{} takes {} argument{}, not {}", name, count, count == 1 ? "" : "s", e.arguments.size()));
-    if (!slots[i].is(Kind::unset)) fail(argument.place, text("the argument '{}' is given twice", f.parameters[i].name));
+      fail(e.place,
+           text("{} takes {} argument{}, not {}", name, count, count == 1 ? "" : "s", e.arguments.size()));
+    if (!slots[i].is(Kind::unset))
+      fail(argument.place, text("the argument '{}' is given twice", f.parameters[i].name));
     const auto& type = f.parameters[i].type;
     bool literal = type && argument.value->kind == ExprKind::tensor;
     slots[i] = literal ? eval_tensor(static_cast<const TensorExpr&>(*argument.value), dtype_named(type->name))
@@ -102,9 +106,7 @@ Value Interpreter::run_function(const Value& callee, std::vector<Value>& slots, 
     Flow flow = Flow::next;
     try {
       flow = exec(f.body, &result);
-    } catch (const Jump& jump) {
-      flow = jump.flow;
-    }
+    } catch (const Jump& jump) { flow = jump.flow; }
     if (flow == Flow::return_) result = std::move(returned_);
     if (f.result) {
       Origins origins;
@@ -114,13 +116,13 @@ Value Interpreter::run_function(const Value& callee, std::vector<Value>& slots, 
   } catch (ScriptError& e) {
     if (place.source) e.chain.push_back({f.name.empty() ? "a closure" : text("'{}'", f.name), place});
     throw;
-  } catch (const Error& e) {
-    throw ScriptError(e.code(), place, e.what());
-  }
+  } catch (const Error& e) { throw ScriptError(e.code(), place, e.what()); }
   return result;
 }
 
-Value Interpreter::call(const Value& function, Given&& given) { return call_value(function, std::move(given)); }
+Value Interpreter::call(const Value& function, Given&& given) {
+  return call_value(function, std::move(given));
+}
 
 Value Interpreter::call_value(const Value& callee, Given&& given) {
   if (callee.is(Kind::type)) {  // float32(x) is x as float32
@@ -140,9 +142,7 @@ Value Interpreter::call_value(const Value& callee, Given&& given) {
     if (function.form == Form::op) return call_op(*function.op, std::move(given));
     Args args = bind(*this, *function.builtin, std::move(given));
     return function.builtin->run(args);
-  } catch (ScriptError&) {
-    throw;
-  } catch (const Error& e) {
+  } catch (ScriptError&) { throw; } catch (const Error& e) {
     throw ScriptError(e.code(), place, e.what());
   }
 }
@@ -150,7 +150,8 @@ Value Interpreter::call_value(const Value& callee, Given&& given) {
 // ---- methods
 
 // A method of a struct: `p.norm()` passes p as self, `Point.new(1, 2)` passes nothing.
-bool Interpreter::find_record_method(const Value& object, const MethodExpr& e, Value& method, bool& is_static) {
+bool Interpreter::find_record_method(const Value& object, const MethodExpr& e, Value& method,
+                                     bool& is_static) {
   is_static = object.is(Kind::structure);
   if (!is_static && !object.is(Kind::record)) return false;
   const Value& structure = is_static ? object : object.as<RecordObject>().structure;
@@ -159,18 +160,21 @@ bool Interpreter::find_record_method(const Value& object, const MethodExpr& e, V
   if (!is_static) {
     const auto& fields = type.decl->fields;
     for (std::size_t i = 0; i < fields.size(); ++i)
-      if (fields[i].name == e.name) return is_static = true, method = object.as<RecordObject>().fields[i], true;
+      if (fields[i].name == e.name)
+        return is_static = true, method = object.as<RecordObject>().fields[i], true;
   }
   std::vector<std::string_view> known;
   for (const auto& [name, value] : type.methods) known.push_back(name);
-  fail(e.name_place, text("'{}' has no method '{}'{}", type.decl->variable.name, e.name, did_you_mean(e.name, known)));
+  fail(e.name_place,
+       text("'{}' has no method '{}'{}", type.decl->variable.name, e.name, did_you_mean(e.name, known)));
 }
 
 // xs.push(4): the variable itself changes.
 Value Interpreter::change_in_place(const MethodExpr& e, const Builtin& method) {
   Given given = evaluate_arguments(e.arguments, e.place);
   Value& place = reach(*e.object);
-  given.positional.insert(given.positional.begin(), Value());  // stands for the object until all arguments fit
+  given.positional.insert(given.positional.begin(),
+                          Value());  // stands for the object until all arguments fit
   try {
     Args args = bind(*this, method, std::move(given));
     args.values[0] = std::move(place);
@@ -180,9 +184,7 @@ Value Interpreter::change_in_place(const MethodExpr& e, const Builtin& method) {
       ~PutBack() { to = std::move(from); }
     } put_back{args.values[0], place};
     return method.run(args);
-  } catch (const ScriptError&) {
-    throw;
-  } catch (const Error& error) {
+  } catch (const ScriptError&) { throw; } catch (const Error& error) {
     throw ScriptError(error.code(), e.place, error.what());
   }
 }
@@ -215,7 +217,8 @@ Value Interpreter::eval_method(const MethodExpr& e) {
   if (!builtin && !op && !free) {
     std::vector<std::string_view> known;
     for (const Builtin& each : methods_of(object.kind())) known.push_back(each.name);
-    fail(e.name_place, text("a {} has no method '{}'{}", name_of(object.kind()), e.name, did_you_mean(e.name, known)));
+    fail(e.name_place,
+         text("a {} has no method '{}'{}", name_of(object.kind()), e.name, did_you_mean(e.name, known)));
   }
   Given given = evaluate_arguments(e.arguments, e.place);
   given.positional.insert(given.positional.begin(), object);
@@ -229,15 +232,20 @@ Value Interpreter::call_new_tensor(const CallExpr& e, const TypeExpr& type) {
   std::optional<DType> dtype;
   if (!type.arguments.empty()) {
     dtype = dtype_named(type.arguments[0].name);
-    if (!dtype) fail(type.arguments[0].place, text("'{}' is not an element type: float16, float32, int32 …", type.arguments[0].name));
+    if (!dtype)
+      fail(type.arguments[0].place,
+           text("'{}' is not an element type: float16, float32, int32 …", type.arguments[0].name));
   }
   Value made;
   for (const Argument& argument : e.arguments) {
     if (argument.name == "device") {
       Value device = eval(*argument.value);
       std::vector<std::string> all = host_.devices();
-      bool there = device.is(Kind::string) && (device.string() == "auto" || std::count(all.begin(), all.end(), device.string()));
-      if (!there) fail(argument.place, text("there is no device {} here, only: {}", display_inside(device), join(all, ", ")));
+      bool there = device.is(Kind::string) &&
+                   (device.string() == "auto" || std::count(all.begin(), all.end(), device.string()));
+      if (!there)
+        fail(argument.place,
+             text("there is no device {} here, only: {}", display_inside(device), join(all, ", ")));
     } else if (!argument.name.empty() || !made.is(Kind::none)) {
       fail(argument.place, "tensor<…>(…) takes the elements and 'device'");
     } else if (argument.value->kind == ExprKind::tensor) {
@@ -248,9 +256,7 @@ Value Interpreter::call_new_tensor(const CallExpr& e, const TypeExpr& type) {
   }
   try {
     return Value(as_tensor(made, dtype));
-  } catch (const Error& error) {
-    throw ScriptError(error.code(), e.place, error.what());
-  }
+  } catch (const Error& error) { throw ScriptError(error.code(), e.place, error.what()); }
 }
 
 }  // namespace tl::lang

@@ -38,7 +38,8 @@ void Checker::declare_global(Variable& v) {
   v.slot = found->second;
 }
 
-// The index of `name` among what the function of this scope captures, or -1 if no scope around it has the name.
+// The index of `name` among what the function of this scope captures, or -1 if no scope around it has the
+// name.
 int Checker::capture(const std::string& name, Scope& scope) {
   auto known = scope.captured.find(name);
   if (known != scope.captured.end()) return known->second;
@@ -75,8 +76,8 @@ bool Checker::resolve(Variable& v, Scope& scope) {
   return true;
 }
 
-// Whether an assignment in a closure, main or test means a variable of the scopes around it; see section 2 of the
-// language reference.
+// Whether an assignment in a closure, main or test means a variable of the scopes around it; see section 2 of
+// the language reference.
 bool Checker::assign_outer(Variable& v, Scope& scope) {
   if (scope.role) {
     if (!unit_.names.contains(v.name)) return false;
@@ -136,8 +137,10 @@ std::vector<std::string_view> Checker::visible_names() const {
 void Checker::unknown(const Variable& v) {
   std::string known = did_you_mean(v.name, visible_names());
   if (in_index_ == 0) return error(v.place, text("there is no variable or function '{}'{}", v.name, known));
-  error(v.place, text("not supported yet: tensor equations ('{}' is no variable in scope, so it is an index variable){}",
-                      v.name, known));
+  error(
+      v.place,
+      text("not supported yet: tensor equations ('{}' is no variable in scope, so it is an index variable){}",
+           v.name, known));
 }
 
 // ---- statements
@@ -237,8 +240,11 @@ void Checker::loop(ForStmt& s) {
 
 void Checker::jump(JumpStmt& s) {
   maybe(s.value);
-  std::string_view word = s.kind == StmtKind::break_ ? "break" : s.kind == StmtKind::continue_ ? "continue" : "return";
-  if (s.kind == StmtKind::return_ && (!scope_->function || scope_->role)) error(s.place, "'return' stands in a function");
+  std::string_view word = s.kind == StmtKind::break_      ? "break"
+                          : s.kind == StmtKind::continue_ ? "continue"
+                                                          : "return";
+  if (s.kind == StmtKind::return_ && (!scope_->function || scope_->role))
+    error(s.place, "'return' stands in a function");
   if (s.kind != StmtKind::return_ && loops_ == 0) error(s.place, text("'{}' stands in a loop", word));
 }
 
@@ -296,16 +302,15 @@ void Checker::import(ImportStmt& s) {
       auto structure = other.structures.find(here.name);
       if (structure != other.structures.end()) unit_.structures[here.name] = structure->second;
     }
-  } catch (const CheckError&) {
-    throw;
-  } catch (const Error& e) {
+  } catch (const CheckError&) { throw; } catch (const Error& e) {
     error(s.place, e.what());
   }
 }
 
 bool Checker::is_type(const std::string& name) const {
-  constexpr std::string_view own[] = {"int",  "float", "string", "bool",     "list", "map",   "tensor", "fn", "function",
-                                      "none", "void",  "range",  "model",    "state", "any",  "Self"};
+  constexpr std::string_view own[] = {"int",    "float", "string",   "bool", "list", "map",
+                                      "tensor", "fn",    "function", "none", "void", "range",
+                                      "model",  "state", "any",      "Self"};
   for (std::string_view each : own)
     if (each == name) return true;
   for (const std::string& each : generics_)
@@ -316,8 +321,9 @@ bool Checker::is_type(const std::string& name) const {
 // Dimension names are variables of the function, set when it is called.
 void Checker::type(TypeExpr& t, bool declares) {
   if (!is_type(t.name)) {
-    std::vector<std::string_view> known = {"int",     "float",   "string", "bool",  "list",  "map",  "tensor",
-                                           "float16", "float32", "float64", "int32", "int64", "uint8"};
+    std::vector<std::string_view> known = {"int",   "float",  "string",  "bool",    "list",
+                                           "map",   "tensor", "float16", "float32", "float64",
+                                           "int32", "int64",  "uint8"};
     for (const auto& [name, decl] : unit_.structures) known.push_back(name);
     error(t.place, text("there is no type '{}'{}", t.name, did_you_mean(t.name, known)));
   }
@@ -325,7 +331,8 @@ void Checker::type(TypeExpr& t, bool declares) {
   if (!t.dimensions) return;
   for (Dimension& d : *t.dimensions) {
     if (d.variable.name.empty()) continue;
-    bool known = scope_->function && !scope_->role ? scope_->names.contains(d.variable.name) : resolve(d.variable, *scope_);
+    bool known = scope_->function && !scope_->role ? scope_->names.contains(d.variable.name)
+                                                   : resolve(d.variable, *scope_);
     if (known && scope_->function) resolve(d.variable, *scope_);
     else if (!known && declares) declare(d.variable, true);
   }

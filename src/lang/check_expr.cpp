@@ -105,14 +105,15 @@ void Checker::call_script(const CallExpr& e, const FunctionDecl& f) {
       if (positional < given.size()) given[positional] = true;
       ++positional;
     } else if (found == names.end()) {
-      error(argument.place, text("'{}' has no parameter '{}'{}", f.name, argument.name, did_you_mean(argument.name, names)));
+      error(argument.place,
+            text("'{}' has no parameter '{}'{}", f.name, argument.name, did_you_mean(argument.name, names)));
     } else {
       given[static_cast<std::size_t>(found - names.begin())] = true;
     }
   }
   if (positional > names.size())
-    return error(e.place, text("'{}' takes {} argument{}, not {}", f.name, names.size(), names.size() == 1 ? "" : "s",
-                               e.arguments.size()));
+    return error(e.place, text("'{}' takes {} argument{}, not {}", f.name, names.size(),
+                               names.size() == 1 ? "" : "s", e.arguments.size()));
   for (std::size_t i = 0; i < names.size(); ++i)
     if (!given[i] && !f.parameters[i].fallback)
       return error(e.place, text("'{}' needs the argument '{}'", f.name, names[i]));
@@ -137,14 +138,16 @@ void Checker::call_builtin(const CallExpr& e, const Value& callee) {
   }
   for (const Argument& argument : e.arguments)
     if (!argument.name.empty() && std::find(names.begin(), names.end(), argument.name) == names.end())
-      error(argument.place, text("'{}' has no argument '{}'{}", called, argument.name, did_you_mean(argument.name, names)));
+      error(argument.place,
+            text("'{}' has no argument '{}'{}", called, argument.name, did_you_mean(argument.name, names)));
 }
 
 void Checker::index(IndexExpr& e) {
   expression(*e.object);
   for (Subscript& sub : e.subscripts) {
     if (sub.dotted || sub.virtual_) {
-      error(sub.place, text("not supported yet: tensor equations ('{}' marks an index)", sub.dotted ? "." : "*"));
+      error(sub.place,
+            text("not supported yet: tensor equations ('{}' marks an index)", sub.dotted ? "." : "*"));
       continue;
     }
     ++in_index_;
@@ -214,12 +217,14 @@ void Checker::record(RecordExpr& e) {
   for (std::size_t i = 0; i < e.fields.size(); ++i) {
     const Argument& field = e.fields[i];
     if (std::find(fields.begin(), fields.end(), field.name) == fields.end())
-      error(field.place, text("'{}' has no field '{}'{}", v.name, field.name, did_you_mean(field.name, fields)));
+      error(field.place,
+            text("'{}' has no field '{}'{}", v.name, field.name, did_you_mean(field.name, fields)));
     for (std::size_t k = 0; k < i; ++k)
       if (e.fields[k].name == field.name) error(field.place, text("field '{}' is given twice", field.name));
   }
   for (const Parameter& field : declared->second->fields) {
-    bool given = std::any_of(e.fields.begin(), e.fields.end(), [&](const Argument& a) { return a.name == field.name; });
+    bool given = std::any_of(e.fields.begin(), e.fields.end(),
+                             [&](const Argument& a) { return a.name == field.name; });
     if (!given && !field.fallback) error(e.place, text("'{}' needs the field '{}'", v.name, field.name));
   }
 }

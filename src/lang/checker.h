@@ -8,10 +8,10 @@
 namespace tl::lang {
 
 struct Scope {
-  Scope* parent = nullptr;              // null: top level
-  FunctionDecl* function = nullptr;     // null: top level
-  bool closure = false;                 // assigns variables of the scope around it
-  bool role = false;                    // main, test, bench
+  Scope* parent = nullptr;           // null: top level
+  FunctionDecl* function = nullptr;  // null: top level
+  bool closure = false;              // assigns variables of the scope around it
+  bool role = false;                 // main, test, bench
   std::unordered_map<std::string, int> names = {};
   std::unordered_map<std::string, int> captured = {};
   std::vector<std::function<void()>> deferred = {};  // bodies, once all names of this scope are known
@@ -19,7 +19,8 @@ struct Scope {
 
 class Checker {
  public:
-  Checker(Unit& unit, const Import& import, Diagnostics& errors) : unit_(unit), import_(import), errors_(errors) {}
+  Checker(Unit& unit, const Import& import, Diagnostics& errors)
+      : unit_(unit), import_(import), errors_(errors) {}
   void run(Block& tree);
 
  private:
@@ -53,7 +54,9 @@ class Checker {
 
   // ---- expressions (check_expr.cpp)
   void expression(Expr& e);
-  void maybe(const ExprPtr& e) { if (e) expression(*e); }
+  void maybe(const ExprPtr& e) {
+    if (e) expression(*e);
+  }
   void name(NameExpr& e);
   void binary(BinaryExpr& e);
   void call(CallExpr& e);

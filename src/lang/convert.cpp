@@ -23,10 +23,12 @@ bool is_true(const Value& v) {
     case Kind::number: return v.number() != 0;
     case Kind::tensor:
       if (is_number_like(v)) return as_number(v) != 0;
-      throw Error(Code::bad_input, text("a tensor of shape {} is neither true nor false: use all(x) or any(x)",
-                                        spell(v.tensor().shape())));
+      throw Error(Code::bad_input,
+                  text("a tensor of shape {} is neither true nor false: use all(x) or any(x)",
+                       spell(v.tensor().shape())));
     default:
-      throw Error(Code::bad_input, text("a truth value is needed, not {}", v.is(Kind::none) ? "none" : text("a {}", name_of(v.kind()))));
+      throw Error(Code::bad_input, text("a truth value is needed, not {}",
+                                        v.is(Kind::none) ? "none" : text("a {}", name_of(v.kind()))));
   }
 }
 
@@ -55,13 +57,15 @@ void collect(const Value& v, std::vector<Value>& to, Shape& shape, std::size_t d
   if (v.is(Kind::list)) {
     auto n = static_cast<Dim>(v.list().size());
     if (shape.size() == depth) shape.push_back(n);
-    if (shape[depth] != n) throw Error(Code::bad_input, text("ragged rows: one has {} elements, the first {}", n, shape[depth]));
+    if (shape[depth] != n)
+      throw Error(Code::bad_input, text("ragged rows: one has {} elements, the first {}", n, shape[depth]));
     for (const Value& each : v.list()) collect(each, to, shape, depth + 1);
     return;
   }
   if (!v.is_plain_number() && !v.is(Kind::boolean) && !v.is(Kind::tensor))
     throw Error(Code::bad_input, text("a {} cannot be an element of a tensor", name_of(v.kind())));
-  if (depth < shape.size() && !(v.is(Kind::tensor))) throw Error(Code::bad_input, "ragged rows: a number beside a list");
+  if (depth < shape.size() && !(v.is(Kind::tensor)))
+    throw Error(Code::bad_input, "ragged rows: a number beside a list");
   to.push_back(v);
 }
 
@@ -69,8 +73,8 @@ Tensor stacked(const std::vector<Value>& parts, Shape shape, std::optional<DType
   Value all = parts[0];
   for (const Value& part : parts) {
     if (part.tensor().shape() != parts[0].tensor().shape())
-      throw Error(Code::bad_input, text("ragged rows: one has shape {}, the first {}", spell(part.tensor().shape()),
-                                        spell(parts[0].tensor().shape())));
+      throw Error(Code::bad_input, text("ragged rows: one has shape {}, the first {}",
+                                        spell(part.tensor().shape()), spell(parts[0].tensor().shape())));
     if (!dtype) all = Value(scalar(0, common_type(all, part)));
   }
   DType to = dtype ? *dtype : all.tensor().dtype();
@@ -93,7 +97,8 @@ Tensor stacked(const std::vector<Value>& parts, Shape shape, std::optional<DType
 }  // namespace
 
 Tensor as_tensor(const Value& v, std::optional<DType> dtype) {
-  if (v.is(Kind::tensor)) return !dtype || v.tensor().dtype() == *dtype ? v.tensor() : converted(v.tensor(), *dtype);
+  if (v.is(Kind::tensor))
+    return !dtype || v.tensor().dtype() == *dtype ? v.tensor() : converted(v.tensor(), *dtype);
   if (v.is(Kind::range)) {
     const auto& range = v.as<RangeObject>();
     constexpr std::int64_t most = std::int64_t{1} << 32;
@@ -138,7 +143,8 @@ Value to_int(const Value& v) {
   if (std::optional<std::int64_t> n = as_whole(v)) return *n;
   if (!is_number_like(v)) throw Error(Code::bad_input, text("a {} cannot become an int", name_of(v.kind())));
   double x = as_number(v);
-  if (!(std::abs(x) < 9.2e18)) throw Error(Code::bad_input, text("{} cannot become an int", display_inside(Value(x))));
+  if (!(std::abs(x) < 9.2e18))
+    throw Error(Code::bad_input, text("{} cannot become an int", display_inside(Value(x))));
   return static_cast<std::int64_t>(x);
 }
 
@@ -166,12 +172,15 @@ Value Interpreter::cast(const Value& v, const std::string& type) {
   if (type == "tensor") return Value(as_tensor(v));
   if (type == "list") {
     if (v.is(Kind::list)) return v;
-    if (const Builtin* to_list = find_method(v.kind(), "tolist")) return call_value(function_value(*to_list), {{v}, {}, place_});
+    if (const Builtin* to_list = find_method(v.kind(), "tolist"))
+      return call_value(function_value(*to_list), {{v}, {}, place_});
   }
   if (type == "int") throw Error(Code::bad_input, "a tensor becomes one of integers with 'as int32'");
-  if (type == "float") throw Error(Code::bad_input, "a tensor becomes one of floats with 'as float16' or 'as float32'");
+  if (type == "float")
+    throw Error(Code::bad_input, "a tensor becomes one of floats with 'as float16' or 'as float32'");
   std::optional<DType> dtype = dtype_named(type);
-  if (!dtype || *dtype == DType::string) throw Error(Code::bad_input, text("a {} cannot become {}", name_of(v.kind()), type));
+  if (!dtype || *dtype == DType::string)
+    throw Error(Code::bad_input, text("a {} cannot become {}", name_of(v.kind()), type));
   return Value(as_tensor(v, *dtype));
 }
 

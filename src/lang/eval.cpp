@@ -8,13 +8,10 @@ namespace tl::lang {
 namespace {
 
 // Runs body; an Error without a place gets this one.
-template <class Body>
-decltype(auto) at_place(Place place, const Body& body) {
+template <class Body> decltype(auto) at_place(Place place, const Body& body) {
   try {
     return body();
-  } catch (const ScriptError&) {
-    throw;
-  } catch (const Error& e) {
+  } catch (const ScriptError&) { throw; } catch (const Error& e) {
     throw ScriptError(e.code(), place, e.what());
   }
 }
@@ -181,7 +178,8 @@ Value Interpreter::eval_record(const RecordExpr& e) {
   auto* record = new RecordObject;
   Value result(Kind::record, record);
   record->structure = variable(e.type->variable);
-  if (!record->structure.is(Kind::structure)) fail(e.place, text("'{}' is not a struct", e.type->variable.name));
+  if (!record->structure.is(Kind::structure))
+    fail(e.place, text("'{}' is not a struct", e.type->variable.name));
   const auto& decl = *record->structure.as<StructureObject>().decl;
   record->fields.resize(decl.fields.size());
   for (std::size_t i = 0; i < decl.fields.size(); ++i) {
@@ -191,7 +189,8 @@ Value Interpreter::eval_record(const RecordExpr& e) {
       if (a.name == field.name) given = a.value.get();
     bool literal = given->kind == ExprKind::tensor && field.type;
     record->fields[i] =
-        literal ? eval_tensor(static_cast<const TensorExpr&>(*given), dtype_named(field.type->name)) : eval(*given);
+        literal ? eval_tensor(static_cast<const TensorExpr&>(*given), dtype_named(field.type->name))
+                : eval(*given);
     if (!field.type) continue;
     Origins origins;
     place_ = given->place;
@@ -207,7 +206,8 @@ Value Interpreter::eval_cast(const CastExpr& e) {
   return at_place(e.place, [&] { return cast(v, e.type.name); });
 }
 
-// Literals are made once; where another element type is declared, in that type, without a detour through float16.
+// Literals are made once; where another element type is declared, in that type, without a detour through
+// float16.
 Value Interpreter::eval_tensor(const TensorExpr& e, std::optional<DType> as) {
   DType natural = e.fractional ? DType::f16 : DType::i32;
   DType dtype = as && (is_float(*as) || !e.fractional) ? *as : natural;
@@ -248,7 +248,9 @@ std::optional<Value> member_of_tensor(const Tensor& t, std::string_view name) {
 }
 
 std::optional<Value> member_of_model(HostModel& model, std::string_view name) {
-  auto list = [](const std::vector<std::string>& names) { return Value(std::vector<Value>(names.begin(), names.end())); };
+  auto list = [](const std::vector<std::string>& names) {
+    return Value(std::vector<Value>(names.begin(), names.end()));
+  };
   if (name == "metadata") return model.metadata();
   if (name == "tensors") return list(model.tensors());
   if (name == "functions") return list(model.functions());
@@ -284,7 +286,10 @@ Value Interpreter::member_of(const Value& object, const std::string& name, Place
     if (const Value* value = object.as<MapObject>().find(Value(name))) return *value;
     known = keys_of(object.as<MapObject>());
   } else if (object.is(Kind::tensor)) {
-    if (name == "T") return at_place(place, [&] { return call_value(function_value(*find_method(Kind::tensor, "transpose")), {{object}, {}, place}); });
+    if (name == "T")
+      return at_place(place, [&] {
+        return call_value(function_value(*find_method(Kind::tensor, "transpose")), {{object}, {}, place});
+      });
     found = member_of_tensor(object.tensor(), name);
     known = {"shape", "dtype", "rank", "size", "T"};
   } else if (object.is(Kind::model)) {

@@ -5,12 +5,15 @@
 
 namespace tl::lang {
 
-void Interpreter::fail(Place place, const std::string& reason) { throw ScriptError(Code::bad_input, place, reason); }
+void Interpreter::fail(Place place, const std::string& reason) {
+  throw ScriptError(Code::bad_input, place, reason);
+}
 
 // Ctrl-C is looked for at every turn of a loop and every call.
 void Interpreter::poll(Place place) {
   constexpr unsigned often = 256;
-  if (++ticks_ % often == 0 && host_.interrupted()) throw ScriptError(Code::interrupted, place, "interrupted");
+  if (++ticks_ % often == 0 && host_.interrupted())
+    throw ScriptError(Code::interrupted, place, "interrupted");
 }
 
 // Functions and structs can be used before the line that defines them.
@@ -89,9 +92,7 @@ Flow Interpreter::exec_if(const IfExpr& e, Value* result) {
 Flow Interpreter::exec_body(const Block& body) {
   try {
     return exec(body, nullptr);
-  } catch (const Jump& jump) {
-    return jump.flow;
-  }
+  } catch (const Jump& jump) { return jump.flow; }
 }
 
 Flow Interpreter::exec_while(const WhileStmt& s) {
@@ -134,7 +135,8 @@ Flow Interpreter::exec_for(const ForStmt& s) {
       count = static_cast<std::int64_t>(over.list().size());
       break;
     }
-    case Kind::integer: fail(s.iterable->place, text("an int cannot be looped over: write 0..{}", over.integer()));
+    case Kind::integer:
+      fail(s.iterable->place, text("an int cannot be looped over: write 0..{}", over.integer()));
     default: fail(s.iterable->place, text("a {} cannot be looped over", name_of(over.kind())));
   }
   for (std::int64_t i = 0; i < count; ++i) {

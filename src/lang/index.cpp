@@ -21,7 +21,9 @@ struct Span {
 
 // Python's rule for slices: ends past the data are cut, negative ones count from the end.
 Span slice_span(const At& at, std::int64_t length) {
-  auto whole = [](const Value& v, std::int64_t otherwise) { return v.is(Kind::none) ? otherwise : *as_whole(v); };
+  auto whole = [](const Value& v, std::int64_t otherwise) {
+    return v.is(Kind::none) ? otherwise : *as_whole(v);
+  };
   Span span;
   span.step = whole(at.step, 1);
   if (span.step == 0) throw Error(Code::bad_input, "the step of a slice must not be 0");
@@ -37,7 +39,8 @@ Span slice_span(const At& at, std::int64_t length) {
     return clamp(i);
   };
   span.first = bounded(at.start, back ? length - 1 : 0);
-  std::int64_t stop = bounded(at.stop, back ? -1 : length), distance = back ? span.first - stop : stop - span.first;
+  std::int64_t stop = bounded(at.stop, back ? -1 : length),
+               distance = back ? span.first - stop : stop - span.first;
   std::int64_t stride = span.step == INT64_MIN ? INT64_MAX : std::abs(span.step);
   span.count = distance > 0 ? (distance - 1) / stride + 1 : 0;
   return span;
@@ -54,13 +57,15 @@ Axis positions_of_tensor(const Tensor& index, std::int64_t length, std::size_t a
   std::vector<std::int64_t> values = to_integers(index);
   if (index.dtype() == DType::boolean) {
     if (index.shape() != Shape{length})
-      throw Error(Code::bad_input, text("a mask of shape {} does not fit dimension {} of length {}", spell(index.shape()), axis, length));
+      throw Error(Code::bad_input, text("a mask of shape {} does not fit dimension {} of length {}",
+                                        spell(index.shape()), axis, length));
     for (std::size_t i = 0; i < values.size(); ++i)
       if (values[i]) result.positions.push_back(static_cast<std::int64_t>(i));
     result.shape = {static_cast<Dim>(result.positions.size())};
     return result;
   }
-  if (is_float(index.dtype())) throw Error(Code::bad_input, text("an index must be int, not {}", spell(index.dtype())));
+  if (is_float(index.dtype()))
+    throw Error(Code::bad_input, text("an index must be int, not {}", spell(index.dtype())));
   for (std::int64_t& i : values) i = wrap_index(i, length, text("dimension {}", axis));
   return {std::move(values), index.shape()};
 }
@@ -73,12 +78,16 @@ Axis axis_of(const At& at, std::int64_t length, std::size_t axis) {
     result.shape = {span.count};
     return result;
   }
-  if (std::optional<std::int64_t> i = at.index.is(Kind::tensor) && at.index.tensor().rank() > 0 ? std::nullopt : as_whole(at.index))
+  if (std::optional<std::int64_t> i =
+          at.index.is(Kind::tensor) && at.index.tensor().rank() > 0 ? std::nullopt : as_whole(at.index))
     return {{wrap_index(*i, length, text("dimension {}", axis))}, {}};
   if (at.index.is(Kind::tensor) && at.index.tensor().dtype() != DType::string)
     return positions_of_tensor(at.index.tensor(), length, axis);
   if (at.index.is(Kind::list)) return positions_of_tensor(as_tensor(at.index), length, axis);
-  throw Error(Code::bad_input, text("an index must be int, not {}", at.index.is(Kind::none) ? "none" : text("{} {}", name_of(at.index.kind()), display_inside(at.index))));
+  throw Error(Code::bad_input, text("an index must be int, not {}",
+                                    at.index.is(Kind::none)
+                                        ? "none"
+                                        : text("{} {}", name_of(at.index.kind()), display_inside(at.index))));
 }
 
 struct Selection {
@@ -89,7 +98,8 @@ struct Selection {
 
 Selection select(const Shape& shape, std::span<const At> at) {
   if (at.size() > shape.size())
-    throw Error(Code::bad_input, text("{} indices for a tensor of rank {}, shape {}", at.size(), shape.size(), spell(shape)));
+    throw Error(Code::bad_input,
+                text("{} indices for a tensor of rank {}, shape {}", at.size(), shape.size(), spell(shape)));
   Selection s;
   for (std::size_t i = 0; i < at.size(); ++i) {
     s.axes.push_back(axis_of(at[i], shape[i], i));
@@ -103,8 +113,7 @@ Selection select(const Shape& shape, std::span<const At> at) {
 }
 
 // Calls body(offset in elements) for every selected run of s.inner elements, in order.
-template <class Body>
-void each_run(const Selection& s, const Shape& shape, const Body& body) {
+template <class Body> void each_run(const Selection& s, const Shape& shape, const Body& body) {
   if (volume(s.shape) == 0) return;
   Shape strides = row_major(shape);
   std::vector<std::size_t> at(s.axes.size());
@@ -121,7 +130,8 @@ void each_run(const Selection& s, const Shape& shape, const Body& body) {
 // x[mask] with a mask of x's own shape.
 bool is_whole_mask(const Tensor& x, std::span<const At> at) {
   return at.size() == 1 && !at[0].slice && at[0].index.is(Kind::tensor) &&
-         at[0].index.tensor().dtype() == DType::boolean && x.rank() > 1 && at[0].index.tensor().shape() == x.shape();
+         at[0].index.tensor().dtype() == DType::boolean && x.rank() > 1 &&
+         at[0].index.tensor().shape() == x.shape();
 }
 
 At flat(const At& at, std::int64_t size) {
@@ -133,7 +143,8 @@ At flat(const At& at, std::int64_t size) {
 Tensor index_strings(const Tensor& x, const Selection& s) {
   std::vector<std::string> picked;
   each_run(s, x.shape(), [&](std::int64_t offset) {
-    for (std::int64_t i = 0; i < s.inner; ++i) picked.push_back(x.as<std::string>()[static_cast<std::size_t>(offset + i)]);
+    for (std::int64_t i = 0; i < s.inner; ++i)
+      picked.push_back(x.as<std::string>()[static_cast<std::size_t>(offset + i)]);
   });
   return from_strings(std::move(picked), s.shape);
 }
@@ -157,7 +168,8 @@ Value index_tensor(const Tensor& x, std::span<const At> at) {
   if (contiguous && volume(s.shape) > 0) {
     std::int64_t offset = 0;
     each_run(s, x.shape(), [&](std::int64_t o) { offset = o; });
-    return Value(Tensor(x.dtype(), s.shape, x.storage(), x.offset() + static_cast<std::size_t>(offset) * width));
+    return Value(
+        Tensor(x.dtype(), s.shape, x.storage(), x.offset() + static_cast<std::size_t>(offset) * width));
   }
   Tensor result(x.dtype(), s.shape);
   if (result.size() == 0) return Value(result);
@@ -185,7 +197,8 @@ void assign_tensor(Tensor& x, std::span<const At> at, const Tensor& given) {
   Tensor value = given.dtype() == x.dtype() ? given : converted(given, x.dtype());
   Shape common = broadcast(value.shape(), s.shape);
   if (common != s.shape)
-    throw Error(Code::bad_input, text("a value of shape {} does not fit the shape {} of the place", spell(value.shape()), spell(s.shape)));
+    throw Error(Code::bad_input, text("a value of shape {} does not fit the shape {} of the place",
+                                      spell(value.shape()), spell(s.shape)));
   std::size_t width = bytes_of(x.dtype(), 1);
   std::byte* to = x.writable_data();
   Shape strides(s.shape.size());  // of the value, 0 where it is broadcast
@@ -196,7 +209,8 @@ void assign_tensor(Tensor& x, std::span<const At> at, const Tensor& given) {
   std::int64_t from = 0;
   each_run(s, x.shape(), [&](std::int64_t offset) {
     for (std::int64_t k = 0; k < s.inner; ++k) {
-      std::memcpy(to + static_cast<std::size_t>(offset + k) * width, value.data() + static_cast<std::size_t>(from) * width, width);
+      std::memcpy(to + static_cast<std::size_t>(offset + k) * width,
+                  value.data() + static_cast<std::size_t>(from) * width, width);
       for (std::size_t i = index.size(); i-- > 0;) {
         from += strides[i];
         if (++index[i] < s.shape[i]) break;
@@ -238,7 +252,8 @@ Value index_sequence(const Value& object, const At& at) {
   bool string = object.is(Kind::string);
   std::vector<Value> all = string ? characters(object.string()) : object.list(), result;
   Span span = slice_span(at, static_cast<std::int64_t>(all.size()));
-  for (std::int64_t i = 0; i < span.count; ++i) result.push_back(all[static_cast<std::size_t>(span.first + i * span.step)]);
+  for (std::int64_t i = 0; i < span.count; ++i)
+    result.push_back(all[static_cast<std::size_t>(span.first + i * span.step)]);
   if (!string) return Value(std::move(result));
   std::string joined;
   for (const Value& each : result) joined += each.string();
@@ -247,7 +262,8 @@ Value index_sequence(const Value& object, const At& at) {
 
 Value Interpreter::item(const Value& object, const Value& index) {
   if (object.is(Kind::map)) {
-    if (!is_key(index)) throw Error(Code::bad_input, text("a {} cannot be a key of a map", name_of(index.kind())));
+    if (!is_key(index))
+      throw Error(Code::bad_input, text("a {} cannot be a key of a map", name_of(index.kind())));
     if (const Value* found = object.as<MapObject>().find(index)) return *found;
     std::vector<std::string_view> known;
     for (const auto& [key, value] : object.as<MapObject>().entries)
@@ -262,13 +278,16 @@ Value Interpreter::item(const Value& object, const Value& index) {
   std::optional<std::int64_t> i = as_whole(index);
   if (!object.is(Kind::list) && !object.is(Kind::string) && !object.is(Kind::range))
     throw Error(Code::bad_input, text("a {} cannot be indexed", name_of(object.kind())));
-  if (!i) throw Error(Code::bad_input, text("a {} is indexed by int, not by {}", name_of(object.kind()), name_of(index.kind())));
+  if (!i)
+    throw Error(Code::bad_input,
+                text("a {} is indexed by int, not by {}", name_of(object.kind()), name_of(index.kind())));
   if (object.is(Kind::range)) {
     const auto& range = object.as<RangeObject>();
     return range.first + wrap_index(*i, range.size(), "range");
   }
   if (object.is(Kind::list))
-    return object.list()[static_cast<std::size_t>(wrap_index(*i, static_cast<std::int64_t>(object.list().size()), "list"))];
+    return object.list()[static_cast<std::size_t>(
+        wrap_index(*i, static_cast<std::int64_t>(object.list().size()), "list"))];
   std::vector<Value> all = characters(object.string());
   return all[static_cast<std::size_t>(wrap_index(*i, static_cast<std::int64_t>(all.size()), "string"))];
 }

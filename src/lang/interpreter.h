@@ -195,8 +195,8 @@ std::int64_t wrap_index(std::int64_t i, std::int64_t length, std::string_view wh
 std::string_view spell(DType dtype);
 
 // Printing (print.cpp).
-std::string display(const Value& v);              // as print shows it
-std::string display_inside(const Value& v);       // as an element: strings are quoted
+std::string display(const Value& v);         // as print shows it
+std::string display_inside(const Value& v);  // as an element: strings are quoted
 std::string display(const Tensor& t);
 std::string format_value(const Value& v, std::string_view format);
 

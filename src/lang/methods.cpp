@@ -13,7 +13,9 @@ Value number(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 // ---- strings
 
-Value length(Args& args) { return args.interpreter.call(function_value(*find_builtin("len")), {{args[0]}, {}, args.place}); }
+Value length(Args& args) {
+  return args.interpreter.call(function_value(*find_builtin("len")), {{args[0]}, {}, args.place});
+}
 
 Value chars(Args& args) {
   std::vector<Value> result;
@@ -95,7 +97,8 @@ Value string_contains(Args& args) { return Value(args.string(0).find(args.string
 Value repeat(Args& args) {
   std::int64_t n = args.integer(1);
   constexpr std::size_t most = std::size_t{1} << 30;
-  if (n < 0 || (n > 0 && args.string(0).size() > most / static_cast<std::size_t>(n))) args.wrong(1, "a number of copies that fits memory");
+  if (n < 0 || (n > 0 && args.string(0).size() > most / static_cast<std::size_t>(n)))
+    args.wrong(1, "a number of copies that fits memory");
   std::string result;
   for (std::int64_t i = 0; i < n; ++i) result += args.string(0);
   return Value(std::move(result));
@@ -113,7 +116,8 @@ Value push(Args& args) {
 Value pop(Args& args) {
   auto& items = own_list(args);
   if (items.empty()) throw Error(Code::bad_input, "'pop' of an empty list");
-  auto at = items.begin() + wrap_index(args.integer_or(1, -1), static_cast<std::int64_t>(items.size()), "list");
+  auto at =
+      items.begin() + wrap_index(args.integer_or(1, -1), static_cast<std::int64_t>(items.size()), "list");
   Value taken = std::move(*at);
   items.erase(at);
   return taken;
@@ -167,7 +171,8 @@ Value index_of(Args& args) {
 
 Value count_of(Args& args) {
   const auto& items = args.list(0);
-  return number(static_cast<std::size_t>(std::count_if(items.begin(), items.end(), [&](const Value& v) { return equal(v, args[1]); })));
+  return number(static_cast<std::size_t>(
+      std::count_if(items.begin(), items.end(), [&](const Value& v) { return equal(v, args[1]); })));
 }
 
 Value through(Args& args, std::string_view builtin) {
@@ -185,7 +190,8 @@ Value fold(Args& args) {
 
 Value join_items(Args& args) {
   std::string result, between = args.has(1) ? args.string(1) : "";
-  for (const Value& each : args.list(0)) result += (result.empty() && &each == args.list(0).data() ? "" : between) + display(each);
+  for (const Value& each : args.list(0))
+    result += (result.empty() && &each == args.list(0).data() ? "" : between) + display(each);
   return Value(std::move(result));
 }
 

@@ -33,16 +33,16 @@ void place_positional(const OpDef& op, std::vector<Value>&& given, OpArguments& 
     }
     if (i >= declared && !rest) {
       std::string hint = op.attrs.size() > 0 ? text(": '{}' is given by name", op.attrs[0].name) : "";
-      throw Error(Code::bad_input, text("'{}' takes {} input{} ({}), not {}{}", op.name, declared, declared == 1 ? "" : "s",
-                                        inputs_of(op), given.size(), hint));
+      throw Error(Code::bad_input, text("'{}' takes {} input{} ({}), not {}{}", op.name, declared,
+                                        declared == 1 ? "" : "s", inputs_of(op), given.size(), hint));
     }
     to.inputs.push_back(std::move(given[i]));
   }
-  if (to.inputs.size() < declared && !(many && to.inputs.size() + 1 == declared)) to.inputs.resize(declared, Value::unset());
+  if (to.inputs.size() < declared && !(many && to.inputs.size() + 1 == declared))
+    to.inputs.resize(declared, Value::unset());
 }
 
-template <class T>
-std::vector<T> numbers_of(const Value& v) {
+template <class T> std::vector<T> numbers_of(const Value& v) {
   if (v.is(Kind::tensor) && !is_float(v.tensor().dtype())) {
     std::vector<std::int64_t> all = to_integers(v.tensor());
     return {all.begin(), all.end()};
@@ -58,7 +58,10 @@ AttrValue attr_value(const AttrDef& def, const Value& v) {
   bool listed = v.is(Kind::list) || (v.is(Kind::tensor) && v.tensor().rank() > 0);
   switch (def.kind) {
     case AttrKind::boolean: return is_number_like(v) ? AttrValue(is_true(v)) : wrong("true or false");
-    case AttrKind::integer: return as_whole(v) ? AttrValue(*as_whole(v)) : v.is(Kind::boolean) ? AttrValue(std::int64_t{v.boolean()}) : wrong("an int");
+    case AttrKind::integer:
+      return as_whole(v)           ? AttrValue(*as_whole(v))
+             : v.is(Kind::boolean) ? AttrValue(std::int64_t{v.boolean()})
+                                   : wrong("an int");
     case AttrKind::number: return is_number_like(v) ? AttrValue(as_number(v)) : wrong("a number");
     case AttrKind::word:
       if (v.is(Kind::type)) return std::string(name_of(v.as<TypeObject>().dtype));
@@ -104,8 +107,10 @@ void place_named(const OpDef& op, std::string_view name, const Value& value, OpA
 // Operations whose inputs are of one element type: plain numbers and integers adapt to the floating ones.
 bool shares_type(const OpDef& op, std::size_t input) {
   if (has(op.traits, Traits::elementwise)) return op.name != "select" || input > 0;
-  constexpr std::string_view names[] = {"matmul", "linear", "einsum", "conv", "conv_transpose", "concat", "stack", "layer_norm",
-                                        "batch_norm", "instance_norm", "prelu", "scaled_dot_product_attention"};
+  constexpr std::string_view names[] = {"matmul",        "linear",         "einsum",
+                                        "conv",          "conv_transpose", "concat",
+                                        "stack",         "layer_norm",     "batch_norm",
+                                        "instance_norm", "prelu",          "scaled_dot_product_attention"};
   return std::find(std::begin(names), std::end(names), op.name) != std::end(names);
 }
 
@@ -133,12 +138,16 @@ std::vector<Tensor> tensors_of(const OpDef& op, const std::vector<Value>& inputs
 }
 
 bool all_plain(const std::vector<Value>& inputs) {
-  return !inputs.empty() && std::all_of(inputs.begin(), inputs.end(), [](const Value& v) { return v.is_plain_number() || v.is(Kind::boolean); });
+  return !inputs.empty() && std::all_of(inputs.begin(), inputs.end(), [](const Value& v) {
+    return v.is_plain_number() || v.is(Kind::boolean);
+  });
 }
 
 // sqrt(2.0): of plain numbers, in float64, a plain number.
 std::optional<Value> on_plain_numbers(const OpDef& op, const OpArguments& arguments, const Attrs& attrs) {
-  if (!has(op.traits, Traits::elementwise) || op.name == "cast" || !op.reference || !all_plain(arguments.inputs)) return {};
+  if (!has(op.traits, Traits::elementwise) || op.name == "cast" || !op.reference ||
+      !all_plain(arguments.inputs))
+    return {};
   bool whole = true, truth = true;
   std::vector<Array> arrays;
   for (const Value& v : arguments.inputs) {
@@ -146,12 +155,15 @@ std::optional<Value> on_plain_numbers(const OpDef& op, const OpArguments& argume
     arrays.push_back({DType::f64, {}, {as_number(v)}});
   }
   for (Array& a : arrays) a.dtype = truth ? DType::boolean : DType::f64;
-  constexpr std::string_view keep_whole[] = {"abs", "sign", "square", "add", "sub", "mul", "maximum", "minimum", "mod",
-                                             "floor_div", "relu", "clip", "floor", "ceil", "round"};
-  constexpr std::string_view tests[] = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
-                                        "logical_and", "logical_or", "logical_xor", "logical_not"};
+  constexpr std::string_view keep_whole[] = {"abs",  "sign",    "square",  "add",  "sub",
+                                             "mul",  "maximum", "minimum", "mod",  "floor_div",
+                                             "relu", "clip",    "floor",   "ceil", "round"};
+  constexpr std::string_view tests[] = {"equal",       "not_equal",     "less",        "less_equal",
+                                        "greater",     "greater_equal", "logical_and", "logical_or",
+                                        "logical_xor", "logical_not"};
   bool is_test = std::find(std::begin(tests), std::end(tests), op.name) != std::end(tests);
-  bool keeps = whole && std::find(std::begin(keep_whole), std::end(keep_whole), op.name) != std::end(keep_whole);
+  bool keeps =
+      whole && std::find(std::begin(keep_whole), std::end(keep_whole), op.name) != std::end(keep_whole);
   std::vector<const Array*> in;
   for (const Array& a : arrays) in.push_back(&a);
   Array out{is_test ? DType::boolean : DType::f64, {}, {0}};
@@ -167,7 +179,8 @@ constexpr std::int64_t small = 2048;
 }  // namespace
 
 // Small inputs go to the reference, which costs nothing to prepare; large ones to a plan with kernels.
-std::vector<Tensor> Interpreter::evaluate(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+std::vector<Tensor> Interpreter::evaluate(const OpDef& op, std::span<const Tensor> inputs,
+                                          const Attrs& attrs) {
   std::int64_t size = 0;
   for (const Tensor& t : inputs) size += t ? t.size() : 0;
   bool here = size <= small && op.reference && !has(op.traits, Traits::random);
@@ -199,9 +212,7 @@ Value Interpreter::call_op(const OpDef& op, Given&& given) {
     inputs[0] = converted(first, DType::f16);
     try {
       outputs = evaluate(op, inputs, attrs);
-    } catch (const Error&) {
-      outputs.clear();
-    }
+    } catch (const Error&) { outputs.clear(); }
     if (outputs.empty()) throw;
   }
   if (outputs.size() == 1) return Value(std::move(outputs[0]));

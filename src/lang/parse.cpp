@@ -31,7 +31,8 @@ const Token& Parser::expect(Tok kind, std::string_view what) {
 }
 
 std::string Parser::expect_name(std::string_view what) {
-  if (is_keyword(peek().kind)) fail(peek().place, text("'{}' is a reserved word: choose another name", peek().text));
+  if (is_keyword(peek().kind))
+    fail(peek().place, text("'{}' is a reserved word: choose another name", peek().text));
   return std::string(expect(Tok::name, what).text);
 }
 
@@ -54,8 +55,7 @@ Block Parser::parse_file() {
 
 void Parser::parse_statements(Block& into, bool top) {
   while (true) {
-    while (accept(Tok::semicolon)) {
-    }
+    while (accept(Tok::semicolon)) {}
     if (sees(Tok::end)) return;
     if (sees(Tok::rbrace)) {
       if (!top) return;
@@ -84,11 +84,13 @@ void Parser::end_statement() {
   if (in_arm_ && sees(Tok::comma)) return;
   check_space_bracket();
   if (sees(Tok::query)) fail(peek().place, "'?' asks for a name or an expression and ends its line");
-  if (sees(Tok::assign)) fail(peek().place, "only a variable, an element or a member can be assigned; to compare, write '=='");
+  if (sees(Tok::assign))
+    fail(peek().place, "only a variable, an element or a member can be assigned; to compare, write '=='");
   fail_here("the end of the line");
 }
 
-// Skips to where the next statement probably begins: a line of its own, outside the brackets opened since `begin`.
+// Skips to where the next statement probably begins: a line of its own, outside the brackets opened since
+// `begin`.
 void Parser::recover(std::size_t begin) {
   int braces = 0, others = 0;
   auto count = [&](Tok t) {
@@ -217,7 +219,8 @@ StmtPtr Parser::parse_jump() {
                   : first.kind == Tok::kw_continue ? StmtKind::continue_
                                                    : StmtKind::return_;
   auto statement = std::make_unique<JumpStmt>(kind, first.place);
-  bool ends = peek().line_before || sees(Tok::semicolon) || sees(Tok::rbrace) || sees(Tok::end) || sees(Tok::comma);
+  bool ends =
+      peek().line_before || sees(Tok::semicolon) || sees(Tok::rbrace) || sees(Tok::end) || sees(Tok::comma);
   if (kind == StmtKind::return_ && !ends) statement->value = parse_expr();
   statement->place = since(first);
   return statement;
@@ -249,7 +252,8 @@ StmtPtr Parser::parse_simple() {
   if (ends_line()) return std::make_unique<ExprStmt>(value->place, std::move(value));
   Tok t = peek().kind;
   if (t == Tok::less && peek(1).kind == Tok::minus && !peek(1).space_before)
-    not_yet(span(peek().place, peek(1).place), value->kind == ExprKind::index ? "rules for tensors" : "rules");
+    not_yet(span(peek().place, peek(1).place),
+            value->kind == ExprKind::index ? "rules for tensors" : "rules");
   if (t == Tok::max_assign || t == Tok::min_assign || t == Tok::avg_assign || t == Tok::prod_assign)
     not_yet(peek().place, text("tensor equations ('{}')", peek().text));
   if (t == Tok::query) {
@@ -280,7 +284,8 @@ StmtPtr Parser::parse_assignment(ExprPtr target, bool fresh) {
     statement->fresh = fresh;
     statement->targets = std::move(static_cast<ListExpr&>(*target).items);
     for (const ExprPtr& each : statement->targets)
-      if (fresh ? each->kind != ExprKind::name : !is_assignable(*each)) fail(each->place, "a variable is expected here");
+      if (fresh ? each->kind != ExprKind::name : !is_assignable(*each))
+        fail(each->place, "a variable is expected here");
     statement->value = parse_expr();
     statement->place = since(begin);
     return statement;
@@ -412,7 +417,8 @@ StmtPtr Parser::parse_struct() {
     if (sees(Tok::end)) fail(open.place, "this '{' is not closed: '}' is missing");
     Parameter field = parse_parameter();
     for (const Parameter& other : statement->fields)
-      if (other.name == field.name) errors_.error(field.place, text("two fields are called '{}'", field.name));
+      if (other.name == field.name)
+        errors_.error(field.place, text("two fields are called '{}'", field.name));
     statement->fields.push_back(std::move(field));
     if (!accept(Tok::comma) && !accept(Tok::semicolon) && !peek().line_before && !sees(Tok::rbrace))
       fail_here("',' or the end of the line");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens -> syntax tree. Never throws: errors are collected and parsing goes on with the next statement.
 #pragma once
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/diagnostic.h"
 
 namespace tl::lang {

@@ -9,7 +9,7 @@ namespace {
 
 struct Rule {
   Tok token;
-  int power;              // the higher, the tighter
+  int power;  // the higher, the tighter
   ExprKind kind = ExprKind::binary;
   bool to_the_right = false;
 };
@@ -17,18 +17,28 @@ struct Rule {
 constexpr int not_power = 3, compare_power = 4, product_power = 7, unary_power = 8, cast_power = 10;
 
 constexpr Rule rules[] = {
-    {Tok::oror, 1, ExprKind::logic},      {Tok::kw_or, 1, ExprKind::logic},
-    {Tok::andand, 2, ExprKind::logic},    {Tok::kw_and, 2, ExprKind::logic},
-    {Tok::equal, compare_power},          {Tok::unequal, compare_power},
-    {Tok::less, compare_power},           {Tok::less_equal, compare_power},
-    {Tok::greater, compare_power},        {Tok::greater_equal, compare_power},
+    {Tok::oror, 1, ExprKind::logic},
+    {Tok::kw_or, 1, ExprKind::logic},
+    {Tok::andand, 2, ExprKind::logic},
+    {Tok::kw_and, 2, ExprKind::logic},
+    {Tok::equal, compare_power},
+    {Tok::unequal, compare_power},
+    {Tok::less, compare_power},
+    {Tok::less_equal, compare_power},
+    {Tok::greater, compare_power},
+    {Tok::greater_equal, compare_power},
     {Tok::close_to, compare_power},
-    {Tok::range, 5, ExprKind::range},     {Tok::range_closed, 5, ExprKind::range},
-    {Tok::plus, 6},                       {Tok::minus, 6},
-    {Tok::star, product_power},           {Tok::slash, product_power},
-    {Tok::percent, product_power},        {Tok::at, product_power},
+    {Tok::range, 5, ExprKind::range},
+    {Tok::range_closed, 5, ExprKind::range},
+    {Tok::plus, 6},
+    {Tok::minus, 6},
+    {Tok::star, product_power},
+    {Tok::slash, product_power},
+    {Tok::percent, product_power},
+    {Tok::at, product_power},
     {Tok::odot, product_power},
-    {Tok::power, 9, ExprKind::binary, true}, {Tok::caret, 9, ExprKind::binary, true},
+    {Tok::power, 9, ExprKind::binary, true},
+    {Tok::caret, 9, ExprKind::binary, true},
     {Tok::outer, 9, ExprKind::binary, true},
     {Tok::kw_as, cast_power, ExprKind::cast},
 };
@@ -46,11 +56,13 @@ ExprPtr Parser::parse_expr(int power) {
   return parse_binary(parse_prefix(), power);
 }
 
-// Takes operators as tight as `power` or tighter. A long chain makes a deep tree, so its length is limited too.
+// Takes operators as tight as `power` or tighter. A long chain makes a deep tree, so its length is limited
+// too.
 ExprPtr Parser::parse_binary(ExprPtr left, int power) {
   constexpr int longest = 1000;
   for (int length = 0; !ends_line(); ++length) {
-    if (length > longest) fail(peek().place, text("more than {} operators in a row: use several statements", longest));
+    if (length > longest)
+      fail(peek().place, text("more than {} operators in a row: use several statements", longest));
     Token sign = peek();
     const Rule* rule = rule_of(sign.kind);
     if (!rule) {
@@ -86,7 +98,8 @@ bool Parser::begins_factor() const {
 ExprPtr Parser::parse_product(ExprPtr left) {
   ExprPtr right = parse_expr(product_power + 1);
   Place place = span(left->place, right->place);
-  auto product = std::make_unique<BinaryExpr>(ExprKind::binary, place, Tok::star, std::move(left), std::move(right));
+  auto product =
+      std::make_unique<BinaryExpr>(ExprKind::binary, place, Tok::star, std::move(left), std::move(right));
   product->side_by_side = true;
   return product;
 }
@@ -96,7 +109,8 @@ void Parser::check_space_bracket() const {
   if (sees(Tok::lbracket) && peek().space_before)
     errors.fail(peek().place, "an index follows its tensor without a space: write x[i]");
   if (sees(Tok::integer) || sees(Tok::number))
-    errors.fail(peek().place, text("a number can only be the first factor: write '{0} x' or 'x * {0}'", peek().text));
+    errors.fail(peek().place,
+                text("a number can only be the first factor: write '{0} x' or 'x * {0}'", peek().text));
 }
 
 ExprPtr Parser::parse_prefix() {
@@ -152,7 +166,8 @@ ExprPtr Parser::parse_postfix(ExprPtr left) {
     if (length > longest) fail(peek().place, "too many calls and members in a row");
     const Token& t = peek();
     bool next_line = ends_line();
-    if (t.kind == Tok::dot && in_index_ && (peek(1).kind == Tok::comma || peek(1).kind == Tok::rbracket)) return left;
+    if (t.kind == Tok::dot && in_index_ && (peek(1).kind == Tok::comma || peek(1).kind == Tok::rbracket))
+      return left;
     if (t.kind == Tok::dot || t.kind == Tok::colons) left = parse_member(std::move(left));
     else if (t.kind == Tok::lparen && !t.space_before && !next_line) left = parse_call(std::move(left));
     else if (t.kind == Tok::lbracket && !t.space_before && !next_line) left = parse_index(std::move(left));
@@ -277,7 +292,8 @@ namespace {
 bool append_literal(TensorExpr& to, const Expr& item) {
   if (item.kind == ExprKind::unary) {
     const auto& unary = static_cast<const UnaryExpr&>(item);
-    if (unary.op != Tok::minus || unary.operand->kind != ExprKind::literal || !append_literal(to, *unary.operand))
+    if (unary.op != Tok::minus || unary.operand->kind != ExprKind::literal ||
+        !append_literal(to, *unary.operand))
       return false;
     to.numbers.back() = -to.numbers.back();
     to.integers.back() = -to.integers.back();
@@ -290,7 +306,8 @@ bool append_literal(TensorExpr& to, const Expr& item) {
     to.fractional |= nested.fractional;
     return true;
   }
-  if (item.kind != ExprKind::literal || !static_cast<const LiteralExpr&>(item).value.is_plain_number()) return false;
+  if (item.kind != ExprKind::literal || !static_cast<const LiteralExpr&>(item).value.is_plain_number())
+    return false;
   const Value& value = static_cast<const LiteralExpr&>(item).value;
   to.numbers.push_back(value.number());
   to.integers.push_back(value.is(Kind::integer) ? value.integer() : 0);
@@ -326,8 +343,8 @@ ExprPtr Parser::parse_brackets() {
   if (list->items.empty()) return list;
   for (const ExprPtr& item : list->items)
     if (shape_of(*item) != shape_of(*list->items[0]))
-      errors_.error(item->place, text("ragged rows: this one has shape {}, the first {}", spell(shape_of(*item)),
-                                      spell(shape_of(*list->items[0]))));
+      errors_.error(item->place, text("ragged rows: this one has shape {}, the first {}",
+                                      spell(shape_of(*item)), spell(shape_of(*list->items[0]))));
   tensor->shape = shape_of(*list->items[0]);
   tensor->shape.insert(tensor->shape.begin(), static_cast<Dim>(list->items.size()));
   return tensor;
@@ -458,9 +475,7 @@ ExprPtr Parser::parse_embedded() {
     ExprPtr value = parse_expr();
     if (!sees(Tok::end)) fail_here("'}'");
     return value;
-  } catch (const SyntaxFailure&) {
-    return nullptr;
-  }
+  } catch (const SyntaxFailure&) { return nullptr; }
 }
 
 // tensor<float32>(…); tensor(…) takes the default element type.

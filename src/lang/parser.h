@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/diagnostic.h"
 #include "lang/scan.h"
 
@@ -22,7 +22,9 @@ class Parser {
 
  private:
   // ---- tokens
-  const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  const Token& peek(std::size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
   const Token& last() const { return tokens_[at_ ? at_ - 1 : 0]; }
   const Token& take() { return at_ + 1 < tokens_.size() ? tokens_[at_++] : tokens_.back(); }
   bool sees(Tok kind) const { return peek().kind == kind; }

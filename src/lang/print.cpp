@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// How values are printed: tensors as NumPy prints arrays (common width, long ones elided), the rest as it is written
-// in the language.
+// How values are printed: tensors as NumPy prints arrays (common width, long ones elided), the rest as it is
+// written in the language.
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
 
 #include "base/text.h"
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/interpreter.h"
 
 namespace tl::lang {
@@ -24,14 +24,16 @@ std::string shortest(double x, DType dtype) {
     for (int digits = 0; digits < 8; ++digits) {
       std::string s = fmt::format("{:.{}e}", x, digits);
       double back = std::strtod(s.c_str(), nullptr);
-      bool same = dtype == DType::f16 ? to_half(back).bits == to_half(x).bits : to_bfloat(back).bits == to_bfloat(x).bits;
+      bool same = dtype == DType::f16 ? to_half(back).bits == to_half(x).bits
+                                      : to_bfloat(back).bits == to_bfloat(x).bits;
       if (same) return s;
     }
   }
   char buffer[40];
   auto* last = buffer + sizeof buffer;
-  auto result = dtype == DType::f32 ? std::to_chars(buffer, last, static_cast<float>(x), std::chars_format::scientific)
-                                    : std::to_chars(buffer, last, x, std::chars_format::scientific);
+  auto result = dtype == DType::f32
+                    ? std::to_chars(buffer, last, static_cast<float>(x), std::chars_format::scientific)
+                    : std::to_chars(buffer, last, x, std::chars_format::scientific);
   return std::string(buffer, result.ptr);
 }
 
@@ -85,7 +87,8 @@ class Column {
   Column(std::span<const double> shown, DType dtype) : dtype_(dtype) {
     double largest = 0, smallest = INFINITY;
     for (double x : shown)
-      if (std::isfinite(x) && x != 0) largest = std::max(largest, std::abs(x)), smallest = std::min(smallest, std::abs(x));
+      if (std::isfinite(x) && x != 0)
+        largest = std::max(largest, std::abs(x)), smallest = std::min(smallest, std::abs(x));
     exponent_ = largest >= 1e8 || (largest > 0 && (smallest < 1e-4 || largest / smallest > 1000));
     for (double x : shown) {
       if (!std::isfinite(x)) continue;
@@ -95,7 +98,8 @@ class Column {
       if (exponent_) tail_ = std::max(tail_, s.size() - end);
     }
     for (double x : shown)
-      if (!std::isfinite(x)) left_ = std::max(left_, special(x).size() - std::min(special(x).size(), right_ + 1));
+      if (!std::isfinite(x))
+        left_ = std::max(left_, special(x).size() - std::min(special(x).size(), right_ + 1));
   }
 
   std::string operator()(double x) const {
@@ -134,8 +138,7 @@ class Printer {
 
   bool elided(std::size_t axis) const { return elide_ && tensor_.shape()[axis] > 2 * edge; }
 
-  template <class Each>
-  void each(std::size_t axis, const Each& body) const {
+  template <class Each> void each(std::size_t axis, const Each& body) const {
     std::int64_t n = tensor_.shape()[axis];
     for (std::int64_t i = 0; i < n; ++i) {
       if (elided(axis) && i == edge) i = n - edge;
@@ -152,7 +155,8 @@ class Printer {
     std::vector<double> result;
     std::size_t width = bits_of(tensor_.dtype()) / 8;
     for (std::int64_t i : shown) {
-      Tensor one(tensor_.dtype(), {}, tensor_.storage(), tensor_.offset() + static_cast<std::size_t>(i) * width);
+      Tensor one(tensor_.dtype(), {}, tensor_.storage(),
+                 tensor_.offset() + static_cast<std::size_t>(i) * width);
       result.push_back(to_doubles(one)[0]);
     }
     return result;
@@ -181,7 +185,8 @@ class Printer {
     if (tensor_.dtype() != DType::string) integers = to_integers(tensor_);
     for (std::size_t i = 0; i < shown.size(); ++i) {
       auto at = static_cast<std::size_t>(shown[i]);
-      if (tensor_.dtype() == DType::string) texts_[i].text = display_inside(Value(tensor_.as<std::string>()[at]));
+      if (tensor_.dtype() == DType::string)
+        texts_[i].text = display_inside(Value(tensor_.as<std::string>()[at]));
       else if (tensor_.dtype() == DType::boolean) texts_[i].text = integers[at] ? "true" : "false";
       else texts_[i].text = std::to_string(integers[at]);
       width = std::max(width, texts_[i].text.size());
@@ -328,7 +333,8 @@ std::string format_value(const Value& v, std::string_view format) {
   int digits = 0;
   for (char c : format) {
     digits = c >= '0' && c <= '9' ? digits + 1 : 0;
-    if (digits > 4 || c == '{' || c == '}') throw Error(Code::bad_input, text("'{}' is not a format, as .3f or >10 is", printable(format)));
+    if (digits > 4 || c == '{' || c == '}')
+      throw Error(Code::bad_input, text("'{}' is not a format, as .3f or >10 is", printable(format)));
   }
   std::string form = "{:" + std::string(format) + "}";
   bool wants_integer = format.find_last_of("dxXbo") == format.size() - 1;
@@ -339,7 +345,8 @@ std::string format_value(const Value& v, std::string_view format) {
     if (is_number_like(v) && !v.is(Kind::boolean)) {
       std::optional<std::int64_t> whole = as_whole(v);
       if (whole && !wants_float) return fmt::format(fmt::runtime(form), *whole);
-      if (wants_integer) throw Error(Code::bad_input, text("'{}' formats an int, not {}", format, display_inside(v)));
+      if (wants_integer)
+        throw Error(Code::bad_input, text("'{}' formats an int, not {}", format, display_inside(v)));
       if (wants_float || format.find('.') != std::string_view::npos)
         return fmt::format(fmt::runtime(form), as_number(v) * (percent ? 100 : 1));
     }

@@ -67,7 +67,8 @@ Unit& Interpreter::load(const std::string& path, std::vector<std::string> chain)
   return unit;
 }
 
-void Interpreter::add_chunk(Unit& unit, std::string name, std::string source, const std::vector<std::string>& chain) {
+void Interpreter::add_chunk(Unit& unit, std::string name, std::string source,
+                            const std::vector<std::string>& chain) {
   Chunk& chunk = unit.chunks.emplace_back();
   constexpr std::size_t largest = 64u << 20;
   if (source.size() > largest) throw Error(Code::bad_input, text("{}: a script of more than 64 MiB", name));
@@ -153,9 +154,7 @@ void Interpreter::run_blocks(Unit& unit, BlockRole role, std::vector<TestResult>
       } catch (const ScriptError& e) {
         if (e.code() == Code::interrupted) throw;
         result.failure = e.report();
-      } catch (const Error& e) {
-        result.failure = e.what();
-      }
+      } catch (const Error& e) { result.failure = e.what(); }
       result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       unit.globals = before;
     }

@@ -13,10 +13,10 @@ namespace tl::lang {
 namespace {
 
 constexpr std::array<std::string_view, 36> keywords = {
-    "let",      "fn",       "struct", "impl",      "for",    "in",        "if",     "else",      "while",
-    "loop",     "break",    "continue", "return",  "match",  "import",    "entity", "relation",  "embedding",
-    "tensor",   "learnable", "frozen", "learn",    "infer",  "main",      "test",   "bench",     "where",
-    "and",      "or",       "not",    "true",      "false",  "none",      "void",   "as",        "python"};
+    "let",    "fn",        "struct",   "impl",   "for",   "in",     "if",     "else",     "while",
+    "loop",   "break",     "continue", "return", "match", "import", "entity", "relation", "embedding",
+    "tensor", "learnable", "frozen",   "learn",  "infer", "main",   "test",   "bench",    "where",
+    "and",    "or",        "not",      "true",   "false", "none",   "void",   "as",       "python"};
 static_assert(static_cast<int>(Tok::kw_python) - static_cast<int>(Tok::kw_let) + 1 == keywords.size());
 
 struct Sign {
@@ -24,20 +24,53 @@ struct Sign {
   Tok kind;
 };
 // Longer ones first: the first that fits is taken.
-constexpr Sign signs[] = {
-    {"..=", Tok::range_closed}, {"...", Tok::ellipsis}, {"**", Tok::power}, {"==", Tok::equal}, {"!=", Tok::unequal},
-    {"<=", Tok::less_equal}, {">=", Tok::greater_equal}, {"=>", Tok::fat_arrow}, {"->", Tok::thin_arrow},
-    {"||", Tok::oror}, {"&&", Tok::andand}, {"..", Tok::range}, {"::", Tok::colons}, {"+=", Tok::plus_assign},
-    {"≈", Tok::close_to}, {"⊙", Tok::odot}, {"⊗", Tok::outer}, {"…", Tok::ellipsis}, {"(", Tok::lparen},
-    {")", Tok::rparen}, {"[", Tok::lbracket}, {"]", Tok::rbracket}, {"{", Tok::lbrace}, {"}", Tok::rbrace},
-    {",", Tok::comma}, {";", Tok::semicolon}, {":", Tok::colon}, {".", Tok::dot}, {"=", Tok::assign},
-    {"|", Tok::bar}, {"?", Tok::query}, {"$", Tok::dollar}, {"!", Tok::bang}, {"<", Tok::less}, {">", Tok::greater},
-    {"+", Tok::plus}, {"-", Tok::minus}, {"*", Tok::star}, {"/", Tok::slash}, {"%", Tok::percent}, {"@", Tok::at},
-    {"^", Tok::caret}};
+constexpr Sign signs[] = {{"..=", Tok::range_closed},
+                          {"...", Tok::ellipsis},
+                          {"**", Tok::power},
+                          {"==", Tok::equal},
+                          {"!=", Tok::unequal},
+                          {"<=", Tok::less_equal},
+                          {">=", Tok::greater_equal},
+                          {"=>", Tok::fat_arrow},
+                          {"->", Tok::thin_arrow},
+                          {"||", Tok::oror},
+                          {"&&", Tok::andand},
+                          {"..", Tok::range},
+                          {"::", Tok::colons},
+                          {"+=", Tok::plus_assign},
+                          {"≈", Tok::close_to},
+                          {"⊙", Tok::odot},
+                          {"⊗", Tok::outer},
+                          {"…", Tok::ellipsis},
+                          {"(", Tok::lparen},
+                          {")", Tok::rparen},
+                          {"[", Tok::lbracket},
+                          {"]", Tok::rbracket},
+                          {"{", Tok::lbrace},
+                          {"}", Tok::rbrace},
+                          {",", Tok::comma},
+                          {";", Tok::semicolon},
+                          {":", Tok::colon},
+                          {".", Tok::dot},
+                          {"=", Tok::assign},
+                          {"|", Tok::bar},
+                          {"?", Tok::query},
+                          {"$", Tok::dollar},
+                          {"!", Tok::bang},
+                          {"<", Tok::less},
+                          {">", Tok::greater},
+                          {"+", Tok::plus},
+                          {"-", Tok::minus},
+                          {"*", Tok::star},
+                          {"/", Tok::slash},
+                          {"%", Tok::percent},
+                          {"@", Tok::at},
+                          {"^", Tok::caret}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
 }
 
 void append_utf8(std::string& to, std::uint32_t c) {
@@ -84,10 +117,12 @@ class Scanner {
       char c = peek();
       if (c == '\n') token.line_before = true;
       if (c == ' ' || c == '\t' || c == '\r' || c == '\n') ++at_;
-      else if (rest().starts_with("//")) at_ = static_cast<std::uint32_t>(std::min<std::size_t>(text_.find('\n', at_), end_));
+      else if (rest().starts_with("//"))
+        at_ = static_cast<std::uint32_t>(std::min<std::size_t>(text_.find('\n', at_), end_));
       else if (rest().starts_with("/*")) skip_comment(token);
       else if (rest().starts_with("\xef\xbb\xbf") && at_ == 0) at_ += 3;  // a byte order mark
-      else if (c == '#' && peek(1) == '!' && at_ == 0) at_ = static_cast<std::uint32_t>(std::min<std::size_t>(text_.find('\n'), end_));
+      else if (c == '#' && peek(1) == '!' && at_ == 0)
+        at_ = static_cast<std::uint32_t>(std::min<std::size_t>(text_.find('\n'), end_));
       else return;
       token.space_before = true;
     }
@@ -125,7 +160,9 @@ class Scanner {
       return;
     }
     while (is_letter(peek()) || is_digit(peek())) {
-      if (rest().starts_with("≈") || rest().starts_with("⊙") || rest().starts_with("⊗") || rest().starts_with("…")) break;
+      if (rest().starts_with("≈") || rest().starts_with("⊙") || rest().starts_with("⊗") ||
+          rest().starts_with("…"))
+        break;
       ++at_;
     }
     while (peek() == '\'') ++at_;
@@ -138,8 +175,11 @@ class Scanner {
   }
 
   void scan_combining(Token& token, std::string_view word) {
-    Tok kind = word == "max" ? Tok::max_assign : word == "min" ? Tok::min_assign
-             : word == "avg" ? Tok::avg_assign : word == "prod" ? Tok::prod_assign : Tok::name;
+    Tok kind = word == "max"    ? Tok::max_assign
+               : word == "min"  ? Tok::min_assign
+               : word == "avg"  ? Tok::avg_assign
+               : word == "prod" ? Tok::prod_assign
+                                : Tok::name;
     if (kind == Tok::name || peek(1) == '>') return;
     ++at_;
     token.kind = kind;
@@ -207,7 +247,8 @@ class Scanner {
     token.kind = Tok::string;
     while (at_ < end_ && peek() != '"' && peek() != '\n') scan_character(token.string);
     close_string(begin);
-    if (printable(token.string, 0) == "…" && !is_utf8(token.string)) errors_.error(from(begin), "the text is not UTF-8");
+    if (printable(token.string, 0) == "…" && !is_utf8(token.string))
+      errors_.error(from(begin), "the text is not UTF-8");
   }
 
   static bool is_utf8(const std::string& s) {
@@ -248,7 +289,8 @@ class Scanner {
   void scan_code_point(std::string& to, std::uint32_t begin) {
     std::uint32_t code = 0;
     std::size_t close = rest().find('}');
-    std::string_view digits = peek() == '{' && close != std::string_view::npos ? rest().substr(1, close - 1) : "";
+    std::string_view digits =
+        peek() == '{' && close != std::string_view::npos ? rest().substr(1, close - 1) : "";
     auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
     bool fine = !digits.empty() && parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size();
     if (!fine || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
@@ -330,9 +372,11 @@ std::vector<FormatPart> split_format(const Token& fstring, Diagnostics& errors) 
       at += 2;
     } else if (c == '{') {
       Field field = find_field(whole, at + 1, end);
-      if (field.close >= end) return errors.error({&source, at, at + 1}, "this '{' is not closed: '}' is missing"), parts;
+      if (field.close >= end)
+        return errors.error({&source, at, at + 1}, "this '{' is not closed: '}' is missing"), parts;
       parts.push_back({"", at + 1, field.colon, ""});
-      if (field.colon < field.close) parts.back().format = whole.substr(field.colon + 1, field.close - field.colon - 1);
+      if (field.colon < field.close)
+        parts.back().format = whole.substr(field.colon + 1, field.close - field.colon - 1);
       parts.emplace_back();
       at = field.close + 1;
     } else if (c == '}') {
@@ -341,7 +385,8 @@ std::vector<FormatPart> split_format(const Token& fstring, Diagnostics& errors) 
     } else {
       std::uint32_t next = at + 1;
       if (c == '\\') next = std::min(at + 2, end);
-      while (c == '\\' && at + 1 < end && whole[at + 1] == 'u' && next < end && whole[next - 1] != '}') ++next;
+      while (c == '\\' && at + 1 < end && whole[at + 1] == 'u' && next < end && whole[next - 1] != '}')
+        ++next;
       Source piece{source.name, {}};
       Scanner one(source, at, next, errors);
       one.scan_character(parts.back().literal);
@@ -364,7 +409,8 @@ bool is_incomplete(const Source& source) {
   if (depth > 0) return true;
   if (tokens.size() < 2) return false;
   Tok last = tokens[tokens.size() - 2].kind;
-  return last == Tok::comma || last == Tok::assign || last == Tok::colon || (last >= Tok::oror && last <= Tok::outer);
+  return last == Tok::comma || last == Tok::assign || last == Tok::colon ||
+         (last >= Tok::oror && last <= Tok::outer);
 }
 
 std::vector<std::string_view> reserved_words() { return {keywords.begin(), keywords.end()}; }

@@ -20,8 +20,8 @@ struct FormatPart {
 };
 std::vector<FormatPart> split_format(const Token& fstring, Diagnostics& errors);
 
-// Whether a prompt should ask for another line: brackets, a string or a comment are open, or the line ends in an
-// operator.
+// Whether a prompt should ask for another line: brackets, a string or a comment are open, or the line ends in
+// an operator.
 bool is_incomplete(const Source& source);
 
 std::vector<std::string_view> reserved_words();

@@ -21,7 +21,7 @@ struct Place {  // borrows the Source
 inline Place span(Place a, Place b) { return {a.source, a.begin, b.end > a.end ? b.end : a.end}; }
 
 struct LineColumn {
-  int line = 1, column = 1;    // both count from 1; columns count characters, not bytes
+  int line = 1, column = 1;  // both count from 1; columns count characters, not bytes
   std::string_view line_text = {};
 };
 

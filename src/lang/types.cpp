@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declared types at run time: parameters, results, fields. Dimension names are bound at first use and checked after.
+// Declared types at run time: parameters, results, fields. Dimension names are bound at first use and checked
+// after.
 #include "base/text.h"
 #include "lang/interpreter.h"
 
@@ -31,7 +32,9 @@ std::string describe(const TypeExpr& t) {
   if (!t.dimensions) return t.name;
   std::vector<std::string> dims;
   for (const Dimension& d : *t.dimensions)
-    dims.push_back(is_known(d.length) ? std::to_string(d.length) : d.variable.name.empty() ? "?" : d.variable.name);
+    dims.push_back(is_known(d.length)        ? std::to_string(d.length)
+                   : d.variable.name.empty() ? "?"
+                                             : d.variable.name);
   return text("{}[{}]", t.name, join(dims, ", "));
 }
 
@@ -53,7 +56,8 @@ std::optional<bool> is_of_plain_type(const Value& v, const std::string& name) {
 
 }  // namespace
 
-// Converts where the language says so (int to float, lists of numbers to tensors); throws where the value does not fit.
+// Converts where the language says so (int to float, lists of numbers to tensors); throws where the value
+// does not fit.
 void Interpreter::fit(Value& value, const TypeExpr& type, const std::string& what, Origins& origins, Value*) {
   auto wrong = [&] { fail(place_, text("{} must be {}, not {}", what, describe(type), describe(value))); };
   if (type.name == "int" && !type.dimensions) {
@@ -68,15 +72,14 @@ void Interpreter::fit(Value& value, const TypeExpr& type, const std::string& wha
   }
   if (type.name == "bool" && !type.dimensions) {
     if (value.is(Kind::boolean)) return;
-    bool fits = value.is(Kind::tensor) && value.tensor().dtype() == DType::boolean && value.tensor().size() == 1;
+    bool fits =
+        value.is(Kind::tensor) && value.tensor().dtype() == DType::boolean && value.tensor().size() == 1;
     return fits ? void(value = Value(is_true(value))) : wrong();
   }
   if (type.name == "tensor" && !value.is(Kind::tensor)) {
     try {
       value = Value(as_tensor(value));
-    } catch (const Error&) {
-      wrong();
-    }
+    } catch (const Error&) { wrong(); }
   }
   if (std::optional<bool> fits = is_of_plain_type(value, type.name)) {
     if (!*fits) wrong();
@@ -93,7 +96,8 @@ void Interpreter::fit(Value& value, const TypeExpr& type, const std::string& wha
   if (!is_struct && frame_->decl == nullptr)
     for (const auto& each : units_) is_struct |= each->structures.contains(type.name);
   if (!is_struct) return;  // a type parameter
-  if (!value.is(Kind::record) || value.as<RecordObject>().structure.as<StructureObject>().decl->variable.name != type.name)
+  if (!value.is(Kind::record) ||
+      value.as<RecordObject>().structure.as<StructureObject>().decl->variable.name != type.name)
     wrong();
 }
 
@@ -107,18 +111,22 @@ void Interpreter::fit_tensor(Value& value, const TypeExpr& type, DType dtype, co
     }
   }
   if (value.tensor().dtype() != dtype)
-    fail(place_, text("{} must be {}, not {}: convert it with 'as {}'", what, describe(type), describe(value), type.name));
+    fail(place_, text("{} must be {}, not {}: convert it with 'as {}'", what, describe(type), describe(value),
+                      type.name));
 }
 
-void Interpreter::fit_shape(const Shape& shape, const TypeExpr& type, const std::string& what, Origins& origins) {
+void Interpreter::fit_shape(const Shape& shape, const TypeExpr& type, const std::string& what,
+                            Origins& origins) {
   const auto& dims = *type.dimensions;
   if (dims.size() != shape.size())
-    fail(place_, text("{} must be {}, of rank {}, but its shape is {}", what, describe(type), dims.size(), spell(shape)));
+    fail(place_, text("{} must be {}, of rank {}, but its shape is {}", what, describe(type), dims.size(),
+                      spell(shape)));
   for (std::size_t i = 0; i < dims.size(); ++i) {
     const Dimension& d = dims[i];
     if (is_known(d.length) && d.length != shape[i])
       fail(place_, text("{} must be {}, but its shape is {}", what, describe(type), spell(shape)));
-    if (d.variable.name.empty() || d.variable.home == Home::unresolved || d.variable.home == Home::builtin) continue;
+    if (d.variable.name.empty() || d.variable.home == Home::unresolved || d.variable.home == Home::builtin)
+      continue;
     Value& bound = slot(d.variable);
     if (bound.is(Kind::unset)) {
       bound = Value(shape[i]);
@@ -128,7 +136,8 @@ void Interpreter::fit_shape(const Shape& shape, const TypeExpr& type, const std:
     std::string from = "before";
     for (const auto& [dimension, origin] : origins)
       if (dimension->variable.name == d.variable.name) from = "from " + origin;
-    std::optional<std::int64_t> length = as_whole(bound.is(Kind::cell) ? bound.shared<CellObject>().value : bound);
+    std::optional<std::int64_t> length =
+        as_whole(bound.is(Kind::cell) ? bound.shared<CellObject>().value : bound);
     if (!length) fail(place_, text("the dimension {} must be an int", d.variable.name));
     if (*length != shape[i])
       fail(place_, text("{} is {} {} and {} from {}", d.variable.name, *length, from, shape[i], what));
@@ -144,7 +153,8 @@ void Interpreter::exec_tensor(const TensorStmt& s) {
     Dim length = d.length;
     if (!d.variable.name.empty() && !slot(d.variable).is(Kind::unset)) {
       std::optional<std::int64_t> n = as_whole(variable(d.variable));
-      if (!n || *n < 0) fail(d.variable.place, text("the dimension {} must be an int of at least 0", d.variable.name));
+      if (!n || *n < 0)
+        fail(d.variable.place, text("the dimension {} must be an int of at least 0", d.variable.name));
       length = *n;
     }
     complete &= is_known(length);
@@ -162,7 +172,8 @@ void Interpreter::exec_tensor(const TensorStmt& s) {
       value = zeros();
     } else if (s.value->kind == ExprKind::tensor) {
       value = eval_tensor(static_cast<const TensorExpr&>(*s.value), dtype);
-    } else if (s.value->kind == ExprKind::call && static_cast<const CallExpr&>(*s.value).callee->kind == ExprKind::name) {
+    } else if (s.value->kind == ExprKind::call &&
+               static_cast<const CallExpr&>(*s.value).callee->kind == ExprKind::name) {
       value = initial_value(static_cast<const CallExpr&>(*s.value), shape, dtype, complete);
     } else {
       value = eval(*s.value);
@@ -170,14 +181,13 @@ void Interpreter::exec_tensor(const TensorStmt& s) {
     if (is_number_like(value) && !value.is(Kind::tensor)) {
       double number = as_number(value);
       if (!complete) fail(s.type.place, "the shape must be known to fill it with one number");
-      value = Value(from_doubles(std::vector<double>(static_cast<std::size_t>(volume(shape)), number), dtype, shape));
+      value = Value(
+          from_doubles(std::vector<double>(static_cast<std::size_t>(volume(shape)), number), dtype, shape));
     }
     Origins origins;
     place_ = s.value ? s.value->place : s.place;
     fit(value, s.type, text("'{}'", s.variable.name), origins, nullptr);
-  } catch (const ScriptError&) {
-    throw;
-  } catch (const Error& e) {
+  } catch (const ScriptError&) { throw; } catch (const Error& e) {
     throw ScriptError(e.code(), s.place, e.what());
   }
   set_new(s.variable, std::move(value));
@@ -191,7 +201,8 @@ Value Interpreter::initial_value(const CallExpr& e, const Shape& shape, DType dt
   std::string_view signature = builtin ? name.builtin.as<FunctionObject>().builtin->signature : "";
   std::vector<std::string_view> parameters = parameters_of(signature);
   bool has_shape = false, has_dtype = false, given_dtype = false;
-  for (std::string_view p : parameters) has_shape |= p.starts_with("shape"), has_dtype |= p.starts_with("dtype");
+  for (std::string_view p : parameters)
+    has_shape |= p.starts_with("shape"), has_dtype |= p.starts_with("dtype");
   if (!has_shape || !has_dtype) return eval(e);
   Given given = evaluate_arguments(e.arguments, e.place);
   bool given_shape = !given.positional.empty();

@@ -6,7 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "lang/ast.h"
+#include "lang/stmt.h"
 #include "lang/diagnostic.h"
 
 namespace tl::lang {
@@ -18,9 +18,9 @@ struct Chunk {
 
 struct Unit {
   int number = 0;
-  std::string path = {};                              // "" for text that is no file
+  std::string path = {};  // "" for text that is no file
   std::deque<Chunk> chunks = {};
-  std::unordered_map<std::string, int> names = {};    // top-level variable -> slot
+  std::unordered_map<std::string, int> names = {};                      // top-level variable -> slot
   std::unordered_map<std::string, const FunctionDecl*> functions = {};  // names that always are this function
   std::unordered_map<std::string, const StructStmt*> structures = {};
   std::vector<Value> globals = {};

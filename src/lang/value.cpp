@@ -9,8 +9,9 @@
 namespace tl::lang {
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view names[] = {"none",   "bool",     "int",   "float", "string", "list", "map", "tensor", "range",
-                                        "struct", "a struct type", "function", "model", "state",  "type", "cell", "nothing"};
+  constexpr std::string_view names[] = {"none",  "bool",   "int",   "float",  "string",        "list",
+                                        "map",   "tensor", "range", "struct", "a struct type", "function",
+                                        "model", "state",  "type",  "cell",   "nothing"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -127,7 +128,9 @@ bool equal_tensors(const Tensor& a, const Tensor& b) {
   return to_doubles(a) == to_doubles(b);
 }
 
-bool is_scalar(const Value& v) { return v.is(Kind::tensor) && v.tensor().rank() == 0 && v.tensor().dtype() != DType::string; }
+bool is_scalar(const Value& v) {
+  return v.is(Kind::tensor) && v.tensor().rank() == 0 && v.tensor().dtype() != DType::string;
+}
 
 // A tensor of one element stands for its number, whatever its kind.
 bool equal_scalar(const Value& a, const Value& b) {
@@ -154,7 +157,8 @@ bool equal(const Value& a, const Value& b) {
     case Kind::tensor: return equal_tensors(a.tensor(), b.tensor());
     case Kind::type: return a.as<TypeObject>().dtype == b.as<TypeObject>().dtype;
     case Kind::range:
-      return a.as<RangeObject>().first == b.as<RangeObject>().first && a.as<RangeObject>().end == b.as<RangeObject>().end;
+      return a.as<RangeObject>().first == b.as<RangeObject>().first &&
+             a.as<RangeObject>().end == b.as<RangeObject>().end;
     case Kind::record: {
       const auto &x = a.as<RecordObject>(), &y = b.as<RecordObject>();
       return x.structure.object() == y.structure.object() && equal_items(x.fields, y.fields);

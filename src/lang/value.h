@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a variable can hold. Numbers are held in place, everything else is shared and copied when written to while
-// shared, so that every value behaves as one of its own.
+// What a variable can hold. Numbers are held in place, everything else is shared and copied when written to
+// while shared, so that every value behaves as one of its own.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,10 +14,23 @@
 namespace tl::lang {
 
 enum class Kind : std::uint8_t {
-  none, boolean, integer, number,                                      // in place
-  string, list, map, tensor, range, record, structure, function, model, state, type,
-  cell,                                                                // a variable that a closure shares
-  unset,                                                               // a variable without a value yet
+  none,
+  boolean,
+  integer,
+  number,  // in place
+  string,
+  list,
+  map,
+  tensor,
+  range,
+  record,
+  structure,
+  function,
+  model,
+  state,
+  type,
+  cell,   // a variable that a closure shares
+  unset,  // a variable without a value yet
 };
 // "int", "float", "list": as users read it.
 std::string_view name_of(Kind);
@@ -71,16 +84,15 @@ class Value {
   double number() const { return kind_ == Kind::integer ? static_cast<double>(integer_) : number_; }
   Object* object() const { return object_; }
 
-  template <class T>
-  const T& as() const { return *static_cast<const T*>(object_); }
+  template <class T> const T& as() const { return *static_cast<const T*>(object_); }
   // For writing: a copy of its own first, if shared.
-  template <class T>
-  T& own() {
+  template <class T> T& own() {
     if (object_->references > 1) *this = Value(kind_, new T(static_cast<const T&>(*object_)));
     return *static_cast<T*>(object_);
   }
-  template <class T>
-  T& shared() const { return *static_cast<T*>(object_); }  // cells and models: never copied
+  template <class T> T& shared() const {
+    return *static_cast<T*>(object_);
+  }  // cells and models: never copied
 
   const std::string& string() const;
   const std::vector<Value>& list() const;
@@ -106,7 +118,8 @@ struct ListObject : Object {
   ListObject() = default;
   explicit ListObject(std::vector<Value> v) : items(std::move(v)) {}
   ListObject(const ListObject&) = default;
-  ~ListObject() override;  // lists may nest so deeply that taking them apart by recursion would exhaust the stack
+  ~ListObject()
+      override;  // lists may nest so deeply that taking them apart by recursion would exhaust the stack
   std::vector<Value> items;
 };
 struct TensorObject : Object {
@@ -148,7 +161,7 @@ struct FunctionObject : Object {
   const FunctionDecl* decl = nullptr;  // script
   const Builtin* builtin = nullptr;
   const OpDef* op = nullptr;
-  std::vector<Value> captured = {};    // cells
+  std::vector<Value> captured = {};  // cells
 };
 struct StructureObject : Object {  // what `struct Point { … }` defines, with the methods of its impl
   const StructStmt* decl = nullptr;
