@@ -174,9 +174,6 @@ bool is_true(const Value& v);
 bool is_number_like(const Value& v);
 double as_number(const Value& v);
 std::optional<std::int64_t> as_whole(const Value& v);
-// Lists of numbers (nested too) and plain numbers as a tensor; throws Error.
-Tensor as_tensor(const Value& v, std::optional<DType> dtype = {});
-
 // The element type of a result of both; a plain number adapts to the tensor beside it.
 DType common_type(const Value& a, const Value& b);
 

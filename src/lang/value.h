@@ -180,6 +180,9 @@ Value make_range(std::int64_t first, std::int64_t end);
 Value make_map(std::vector<std::pair<Value, Value>> entries);
 bool is_key(const Value&);
 
+// Lists of numbers (nested too) and plain numbers as a tensor; throws Error.
+Tensor as_tensor(const Value& v, std::optional<DType> dtype = {});
+
 // The same kind and content; tensors element by element; functions only if they are the same one.
 bool equal(const Value& a, const Value& b);
 
