@@ -58,7 +58,7 @@ void Interpreter::unpack(const UnpackStmt& s) {
   if (value.is(Kind::list)) parts = value.list();
   else if (value.is(Kind::tensor) && value.tensor().rank() > 0 && value.tensor().shape()[0] <= 1000)
     for (std::int64_t i = 0; i < value.tensor().shape()[0]; ++i) parts.push_back(item(value, Value(i)));
-  else fail(s.value->place, text("a {} cannot be taken apart", name_of(value.kind())));
+  else fail(s.value->place, text("{} cannot be taken apart", one(value.kind())));
   if (parts.size() != s.targets.size())
     fail(s.place, text("{} variables for {} values", s.targets.size(), parts.size()));
   for (std::size_t i = 0; i < parts.size(); ++i) store(*s.targets[i], parts[i], s.fresh);
@@ -89,7 +89,7 @@ Value& element(Value& base, const Value& index, Place place) {
     return items[static_cast<std::size_t>(i)];
   }
   if (!is_key(index))
-    throw ScriptError(Code::bad_input, place, text("a {} cannot be a key of a map", name_of(index.kind())));
+    throw ScriptError(Code::bad_input, place, text("{} cannot be a key of a map", one(index.kind())));
   return base.own<MapObject>().at_or_add(index);
 }
 
@@ -104,7 +104,7 @@ void Interpreter::store_index(const IndexExpr& target, Value value) {
     } else if ((base.is(Kind::list) || base.is(Kind::map)) && at.size() == 1 && !at[0].slice) {
       element(base, at[0].index, target.subscripts[0].place) = std::move(value);
     } else {
-      fail(target.place, text("elements of a {} cannot be assigned{}", name_of(base.kind()),
+      fail(target.place, text("elements of {} cannot be assigned{}", one(base.kind()),
                               base.is(Kind::list) ? " by a slice" : ""));
     }
   } catch (const ScriptError&) { throw; } catch (const Error& e) {
@@ -118,7 +118,7 @@ Value& field_of(Value& base, const std::string& name, Place place) {
   if (base.is(Kind::map)) return base.own<MapObject>().at_or_add(Value(name));
   if (!base.is(Kind::record))
     throw ScriptError(Code::bad_input, place,
-                      text("a {} has no member that can be assigned", name_of(base.kind())));
+                      text("{} has no member that can be assigned", one(base.kind())));
   auto& record = base.own<RecordObject>();
   const auto& decl = *record.structure.as<StructureObject>().decl;
   std::vector<std::string_view> names;
@@ -134,7 +134,17 @@ Value& field_of(Value& base, const std::string& name, Place place) {
 
 void Interpreter::store_member(const MemberExpr& target, Value value) {
   Value& base = reach(*target.object);
-  field_of(base, target.name, target.name_place) = std::move(value);
+  Value& field = field_of(base, target.name, target.name_place);
+  if (base.is(Kind::record)) {
+    const auto& decl = *base.as<RecordObject>().structure.as<StructureObject>().decl;
+    for (const Parameter& p : decl.fields) {
+      if (p.name != target.name || !p.type) continue;
+      Origins origins;
+      place_ = target.place;
+      fit(value, *p.type, text("'{}'", p.name), origins, nullptr);
+    }
+  }
+  field = std::move(value);
 }
 
 // Inner indices are evaluated before the place of what they index is taken: evaluation may move variables.

@@ -83,7 +83,7 @@ void Args::wrong(std::size_t i, std::string_view wanted) const {
   bool short_one = v.is_plain_number() || v.is(Kind::boolean) || v.is(Kind::string);
   std::string what = short_one          ? text("{}", printable(display_inside(v)))
                      : v.is(Kind::none) ? "none"
-                                        : text("a {}", name_of(v.kind()));
+                                        : text("{}", one(v.kind()));
   throw Error(Code::bad_input, text("'{}' of '{}' must be {}, not {}",
                                     plain(parameters_of(self.signature)[i]), self.name, wanted, what));
 }

@@ -133,7 +133,7 @@ Value Interpreter::call_value(const Value& callee, Given&& given) {
     const auto& name = callee.as<StructureObject>().decl->variable.name;
     fail(given.place, text("a struct is made with braces: {} {{ … }}", name));
   }
-  if (!callee.is(Kind::function)) fail(given.place, text("a {} cannot be called", name_of(callee.kind())));
+  if (!callee.is(Kind::function)) fail(given.place, text("{} cannot be called", one(callee.kind())));
   const auto& function = callee.as<FunctionObject>();
   if (function.form == Form::script) return call_script(callee, std::move(given));
   Place place = given.place;
@@ -218,7 +218,7 @@ Value Interpreter::eval_method(const MethodExpr& e) {
     std::vector<std::string_view> known;
     for (const Builtin& each : methods_of(object.kind())) known.push_back(each.name);
     fail(e.name_place,
-         text("a {} has no method '{}'{}", name_of(object.kind()), e.name, did_you_mean(e.name, known)));
+         text("{} has no method '{}'{}", one(object.kind()), e.name, did_you_mean(e.name, known)));
   }
   Given given = evaluate_arguments(e.arguments, e.place);
   given.positional.insert(given.positional.begin(), object);

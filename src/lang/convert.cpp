@@ -28,7 +28,7 @@ bool is_true(const Value& v) {
                        spell(v.tensor().shape())));
     default:
       throw Error(Code::bad_input, text("a truth value is needed, not {}",
-                                        v.is(Kind::none) ? "none" : text("a {}", name_of(v.kind()))));
+                                        v.is(Kind::none) ? "none" : text("{}", one(v.kind()))));
   }
 }
 
@@ -63,7 +63,7 @@ void collect(const Value& v, std::vector<Value>& to, Shape& shape, std::size_t d
     return;
   }
   if (!v.is_plain_number() && !v.is(Kind::boolean) && !v.is(Kind::tensor))
-    throw Error(Code::bad_input, text("a {} cannot be an element of a tensor", name_of(v.kind())));
+    throw Error(Code::bad_input, text("{} cannot be an element of a tensor", one(v.kind())));
   if (depth < shape.size() && !(v.is(Kind::tensor)))
     throw Error(Code::bad_input, "ragged rows: a number beside a list");
   to.push_back(v);
@@ -141,7 +141,7 @@ Value to_int(const Value& v) {
     return n;
   }
   if (std::optional<std::int64_t> n = as_whole(v)) return *n;
-  if (!is_number_like(v)) throw Error(Code::bad_input, text("a {} cannot become an int", name_of(v.kind())));
+  if (!is_number_like(v)) throw Error(Code::bad_input, text("{} cannot become an int", one(v.kind())));
   double x = as_number(v);
   if (!(std::abs(x) < 9.2e18))
     throw Error(Code::bad_input, text("{} cannot become an int", display_inside(Value(x))));
@@ -157,7 +157,7 @@ Value to_float(const Value& v) {
       throw Error(Code::bad_input, text("\"{}\" is not a number", printable(s)));
     return x;
   }
-  if (!is_number_like(v)) throw Error(Code::bad_input, text("a {} cannot become a float", name_of(v.kind())));
+  if (!is_number_like(v)) throw Error(Code::bad_input, text("{} cannot become a float", one(v.kind())));
   return as_number(v);
 }
 
@@ -168,6 +168,7 @@ Value Interpreter::cast(const Value& v, const std::string& type) {
   if (type == "string") return Value(display(v));
   if (type == "int" && !many) return to_int(v);
   if (type == "float" && !many) return to_float(v);
+  if (type == "bool" && v.is(Kind::list)) return Value(as_tensor(v, DType::boolean));
   if (type == "bool" && !many) return Value(is_true(v));
   if (type == "tensor") return Value(as_tensor(v));
   if (type == "list") {
@@ -180,7 +181,7 @@ Value Interpreter::cast(const Value& v, const std::string& type) {
     throw Error(Code::bad_input, "a tensor becomes one of floats with 'as float16' or 'as float32'");
   std::optional<DType> dtype = dtype_named(type);
   if (!dtype || *dtype == DType::string)
-    throw Error(Code::bad_input, text("a {} cannot become {}", name_of(v.kind()), type));
+    throw Error(Code::bad_input, text("{} cannot become {}", one(v.kind()), type));
   return Value(as_tensor(v, *dtype));
 }
 

@@ -150,7 +150,7 @@ Value Interpreter::eval_map(const MapExpr& e) {
   auto& map = result.own<MapObject>();
   for (const auto& [key, value] : e.entries) {
     Value k = eval(*key);
-    if (!is_key(k)) fail(key->place, text("a {} cannot be a key of a map", name_of(k.kind())));
+    if (!is_key(k)) fail(key->place, text("{} cannot be a key of a map", one(k.kind())));
     Value v = eval(*value);
     map.at_or_add(k) = std::move(v);
   }
@@ -305,7 +305,7 @@ Value Interpreter::member_of(const Value& object, const std::string& name, Place
   if (found) return *found;
   if (find_method(object.kind(), name)) fail(place, text("'{0}' is a method: write .{0}(…)", name));
   if (object.is(Kind::map)) fail(place, text("there is no key \"{}\"{}", name, did_you_mean(name, known)));
-  fail(place, text("a {} has no member '{}'{}", name_of(object.kind()), name, did_you_mean(name, known)));
+  fail(place, text("{} has no member '{}'{}", one(object.kind()), name, did_you_mean(name, known)));
 }
 
 // ---- indices
@@ -349,7 +349,7 @@ Value Interpreter::eval_index(const IndexExpr& e) {
   std::vector<At> at = eval_subscripts(e);
   return at_place(e.place, [&] {
     if (object.is(Kind::tensor)) return index_tensor(object.tensor(), at);
-    if (at.size() > 1) throw Error(Code::bad_input, text("a {} takes one index", name_of(object.kind())));
+    if (at.size() > 1) throw Error(Code::bad_input, text("{} takes one index", one(object.kind())));
     if (at[0].slice) return index_sequence(object, at[0]);
     return item(object, at[0].index);
   });

@@ -137,7 +137,7 @@ Flow Interpreter::exec_for(const ForStmt& s) {
     }
     case Kind::integer:
       fail(s.iterable->place, text("an int cannot be looped over: write 0..{}", over.integer()));
-    default: fail(s.iterable->place, text("a {} cannot be looped over", name_of(over.kind())));
+    default: fail(s.iterable->place, text("{} cannot be looped over", one(over.kind())));
   }
   for (std::int64_t i = 0; i < count; ++i) {
     poll(s.place);

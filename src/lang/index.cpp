@@ -248,7 +248,7 @@ Value index_sequence(const Value& object, const At& at) {
     return make_range(first, first + span.count);
   }
   if (!object.is(Kind::list) && !object.is(Kind::string))
-    throw Error(Code::bad_input, text("a {} cannot be sliced", name_of(object.kind())));
+    throw Error(Code::bad_input, text("{} cannot be sliced", one(object.kind())));
   bool string = object.is(Kind::string);
   std::vector<Value> all = string ? characters(object.string()) : object.list(), result;
   Span span = slice_span(at, static_cast<std::int64_t>(all.size()));
@@ -263,7 +263,7 @@ Value index_sequence(const Value& object, const At& at) {
 Value Interpreter::item(const Value& object, const Value& index) {
   if (object.is(Kind::map)) {
     if (!is_key(index))
-      throw Error(Code::bad_input, text("a {} cannot be a key of a map", name_of(index.kind())));
+      throw Error(Code::bad_input, text("{} cannot be a key of a map", one(index.kind())));
     if (const Value* found = object.as<MapObject>().find(index)) return *found;
     std::vector<std::string_view> known;
     for (const auto& [key, value] : object.as<MapObject>().entries)
@@ -277,10 +277,10 @@ Value Interpreter::item(const Value& object, const Value& index) {
   }
   std::optional<std::int64_t> i = as_whole(index);
   if (!object.is(Kind::list) && !object.is(Kind::string) && !object.is(Kind::range))
-    throw Error(Code::bad_input, text("a {} cannot be indexed", name_of(object.kind())));
+    throw Error(Code::bad_input, text("{} cannot be indexed", one(object.kind())));
   if (!i)
     throw Error(Code::bad_input,
-                text("a {} is indexed by int, not by {}", name_of(object.kind()), name_of(index.kind())));
+                text("{} is indexed by int, not by {}", one(object.kind()), name_of(index.kind())));
   if (object.is(Kind::range)) {
     const auto& range = object.as<RangeObject>();
     return range.first + wrap_index(*i, range.size(), "range");

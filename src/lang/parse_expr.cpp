@@ -168,6 +168,7 @@ ExprPtr Parser::parse_postfix(ExprPtr left) {
     bool next_line = ends_line();
     if (t.kind == Tok::dot && in_index_ && (peek(1).kind == Tok::comma || peek(1).kind == Tok::rbracket))
       return left;
+    if (t.kind == Tok::colons && in_index_) return left;  // x[a::2]
     if (t.kind == Tok::dot || t.kind == Tok::colons) left = parse_member(std::move(left));
     else if (t.kind == Tok::lparen && !t.space_before && !next_line) left = parse_call(std::move(left));
     else if (t.kind == Tok::lbracket && !t.space_before && !next_line) left = parse_index(std::move(left));
@@ -234,11 +235,14 @@ Subscript Parser::parse_subscript() {
   Subscript subscript;
   Token first = peek();
   if (accept(Tok::star)) subscript.virtual_ = true;
-  if (!sees(Tok::colon)) subscript.value = parse_expr();
+  if (!sees(Tok::colon) && !sees(Tok::colons)) subscript.value = parse_expr();
   if (accept(Tok::dot)) subscript.dotted = true;
-  if (accept(Tok::colon)) {
+  auto ends = [&] { return sees(Tok::colon) || sees(Tok::comma) || sees(Tok::rbracket); };
+  if (accept(Tok::colons)) {
     subscript.slice = true;
-    auto ends = [&] { return sees(Tok::colon) || sees(Tok::comma) || sees(Tok::rbracket); };
+    if (!ends()) subscript.step = parse_expr();
+  } else if (accept(Tok::colon)) {
+    subscript.slice = true;
     if (!ends()) subscript.stop = parse_expr();
     if (accept(Tok::colon) && !ends()) subscript.step = parse_expr();
   }

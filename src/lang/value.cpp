@@ -15,6 +15,11 @@ std::string_view name_of(Kind kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 
+std::string one(Kind kind) {
+  if (kind == Kind::none || kind == Kind::structure || kind == Kind::unset) return std::string(name_of(kind));
+  return (kind == Kind::integer ? "an " : "a ") + std::string(name_of(kind));
+}
+
 Value::Value(std::string s) : Value(Kind::string, new StringObject(std::move(s))) {}
 Value::Value(Tensor t) : Value(Kind::tensor, new TensorObject(std::move(t))) {}
 Value::Value(std::vector<Value> list) : Value(Kind::list, new ListObject(std::move(list))) {}

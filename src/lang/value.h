@@ -34,6 +34,7 @@ enum class Kind : std::uint8_t {
 };
 // "int", "float", "list": as users read it.
 std::string_view name_of(Kind);
+std::string one(Kind);  // "an int", "a list", "none"
 
 struct Object {
   Object() = default;
