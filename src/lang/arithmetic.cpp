@@ -34,6 +34,7 @@ constexpr Operator operators[] = {{Tok::plus, "+", "add"},
                                   {Tok::less_equal, "<=", "less_equal", true},
                                   {Tok::greater, ">", "greater", true},
                                   {Tok::greater_equal, ">=", "greater_equal", true},
+                                  {Tok::floor_slash, "/", "floor_div"},
                                   {Tok::close_to, "≈", "", true},
                                   {Tok::andand, "and", "logical_and", true},
                                   {Tok::oror, "or", "logical_or", true}};
@@ -69,6 +70,7 @@ double compute(Tok token, double a, double b, double tolerance) {
     case Tok::odot:
     case Tok::outer: return a * b;
     case Tok::slash: return a / b;
+    case Tok::floor_slash: return std::floor(a / b);
     case Tok::percent: return floor_mod(a, b);
     case Tok::power:
     case Tok::caret: return std::pow(a, b);
@@ -114,6 +116,11 @@ Value integer_result(Tok token, std::int64_t a, std::int64_t b) {
     case Tok::slash:
       if (b == 0) throw Error(Code::bad_input, "division by zero");
       return static_cast<double>(a) / static_cast<double>(b);
+    case Tok::floor_slash:
+      if (b == 0) throw Error(Code::bad_input, "division by zero");
+      if (b == -1) over = __builtin_sub_overflow(std::int64_t{0}, a, &result);
+      else result = a / b - (a % b != 0 && (a < 0) != (b < 0));
+      break;
     case Tok::equal: return a == b;
     case Tok::unequal: return a != b;
     case Tok::less: return a < b;
@@ -230,7 +237,7 @@ class Walk {
 Tensor compute_here(Tok token, const Tensor& a, const Tensor& b, DType out, double tolerance) {
   Shape shape = broadcast(a.shape(), b.shape());
   std::vector<double> x = to_doubles(a), y = to_doubles(b), result(static_cast<std::size_t>(volume(shape)));
-  bool division = !is_float(a.dtype()) && token == Tok::percent;
+  bool division = !is_float(a.dtype()) && (token == Tok::percent || token == Tok::floor_slash);
   Walk at_x(a.shape(), shape), at_y(b.shape(), shape);
   for (double& r : result) {
     double divisor = y[at_y.position()];

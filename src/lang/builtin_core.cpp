@@ -152,19 +152,7 @@ Value seed(Args& args) {
 
 // ---- numbers
 
-Value idiv(Args& args) {
-  Interpreter& in = args.interpreter;
-  const Value &a = args[0], &b = args[1];
-  if (a.is(Kind::integer) && b.is(Kind::integer)) {
-    std::int64_t x = a.integer(), y = b.integer();
-    if (y == 0) throw Error(Code::bad_input, "division by zero");
-    if (y == -1) return in.negative(a);
-    return Value(x / y - (x % y != 0 && (x < 0) != (y < 0)));
-  }
-  if (is_number_like(a) && is_number_like(b) && !a.is(Kind::tensor) && !b.is(Kind::tensor))
-    return Value(std::floor(as_number(a) / as_number(b)));
-  return in.call(function_value(find_op("floor_div")), {{a, b}, {}, args.place});
-}
+Value idiv(Args& args) { return args.interpreter.arithmetic(Tok::floor_slash, args[0], args[1]); }
 
 // ---- lists
 

@@ -135,7 +135,8 @@ std::vector<std::string_view> Checker::visible_names() const {
 }
 
 void Checker::unknown(const Variable& v) {
-  std::string known = did_you_mean(v.name, visible_names());
+  constexpr std::size_t shortest = 3;  // of one or two letters everything is a near miss
+  std::string known = v.name.size() < shortest ? "" : did_you_mean(v.name, visible_names());
   if (in_index_ == 0) return error(v.place, text("there is no variable or function '{}'{}", v.name, known));
   error(
       v.place,

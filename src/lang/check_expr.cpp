@@ -97,7 +97,7 @@ void Checker::call(CallExpr& e) {
 void Checker::call_script(const CallExpr& e, const FunctionDecl& f) {
   std::vector<std::string_view> names;
   for (const Parameter& p : f.parameters) names.push_back(p.name);
-  std::size_t positional = 0;
+  std::size_t positional = 0, before = errors_.size();
   std::vector<bool> given(names.size());
   for (const Argument& argument : e.arguments) {
     auto found = std::find(names.begin(), names.end(), argument.name);
@@ -114,6 +114,7 @@ void Checker::call_script(const CallExpr& e, const FunctionDecl& f) {
   if (positional > names.size())
     return error(e.place, text("'{}' takes {} argument{}, not {}", f.name, names.size(),
                                names.size() == 1 ? "" : "s", e.arguments.size()));
+  if (errors_.size() > before) return;  // a name that is wrong is also one that is missing
   for (std::size_t i = 0; i < names.size(); ++i)
     if (!given[i] && !f.parameters[i].fallback)
       return error(e.place, text("'{}' needs the argument '{}'", f.name, names[i]));
@@ -213,6 +214,7 @@ void Checker::record(RecordExpr& e) {
     return error(v.place, text("there is no struct '{}'{}", v.name, did_you_mean(v.name, known)));
   }
   std::vector<std::string_view> fields;
+  std::size_t before = errors_.size();
   for (const Parameter& field : declared->second->fields) fields.push_back(field.name);
   for (std::size_t i = 0; i < e.fields.size(); ++i) {
     const Argument& field = e.fields[i];
@@ -223,6 +225,7 @@ void Checker::record(RecordExpr& e) {
       if (e.fields[k].name == field.name) error(field.place, text("field '{}' is given twice", field.name));
   }
   for (const Parameter& field : declared->second->fields) {
+    if (errors_.size() > before) return;
     bool given = std::any_of(e.fields.begin(), e.fields.end(),
                              [&](const Argument& a) { return a.name == field.name; });
     if (!given && !field.fallback) error(e.place, text("'{}' needs the field '{}'", v.name, field.name));

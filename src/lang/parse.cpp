@@ -74,7 +74,7 @@ void Parser::parse_one(Block& into) {
     into.statements.push_back(parse_statement());
     end_statement();
   } catch (const SyntaxFailure&) {
-    depth_ = depth, in_arm_ = arm, in_index_ = arrow_ends_ = false;
+    depth_ = depth, in_arm_ = arm, in_index_ = arrow_ends_ = floors_ = false;
     recover(begin);
   }
 }
@@ -113,9 +113,9 @@ Block Parser::parse_block(std::string_view of) {
   Deeper deeper(*this);
   Inside inside(*this, true);
   bool arm = std::exchange(in_arm_, false), arrow = std::exchange(arrow_ends_, false);
-  bool index = std::exchange(in_index_, false);
+  bool index = std::exchange(in_index_, false), floors = std::exchange(floors_, false);
   parse_statements(block, false);
-  in_arm_ = arm, arrow_ends_ = arrow, in_index_ = index;
+  in_arm_ = arm, arrow_ends_ = arrow, in_index_ = index, floors_ = floors;
   if (!accept(Tok::rbrace)) fail(open.place, text("this '{{' is not closed: '}}' is missing"));
   block.place = since(open);
   return block;

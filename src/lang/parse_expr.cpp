@@ -79,6 +79,7 @@ ExprPtr Parser::parse_binary(ExprPtr left, int power) {
       left = std::make_unique<CastExpr>(place, std::move(left), std::move(type));
       continue;
     }
+    if (sign.kind == Tok::slash && floors_) sign.kind = Tok::floor_slash;
     ExprPtr right = parse_expr(rule->to_the_right ? rule->power : rule->power + 1);
     Place place = span(left->place, right->place);
     left = std::make_unique<BinaryExpr>(rule->kind, place, sign.kind, std::move(left), std::move(right));
@@ -189,6 +190,7 @@ std::vector<Argument> Parser::parse_arguments() {
   Deeper deeper(*this);
   Inside inside(*this, false);
   bool index = std::exchange(in_index_, false), arrow = std::exchange(arrow_ends_, false);
+  bool floors = std::exchange(floors_, false);
   std::vector<Argument> arguments;
   while (!sees(Tok::rparen)) {
     Argument argument;
@@ -204,7 +206,7 @@ std::vector<Argument> Parser::parse_arguments() {
     arguments.push_back(std::move(argument));
     if (!accept(Tok::comma)) break;
   }
-  in_index_ = index, arrow_ends_ = arrow;
+  in_index_ = index, arrow_ends_ = arrow, floors_ = floors;
   if (sees(Tok::end)) fail(open.place, "this '(' is not closed: ')' is missing");
   check_space_bracket();
   if (sees(Tok::assign)) fail(peek().place, "named arguments are written 'name: value'");
@@ -219,11 +221,12 @@ ExprPtr Parser::parse_index(ExprPtr object) {
   Deeper deeper(*this);
   Inside inside(*this, false);
   bool was = std::exchange(in_index_, true), arrow = std::exchange(arrow_ends_, false);
+  bool floors = std::exchange(floors_, true);
   while (!sees(Tok::rbracket)) {
     index->subscripts.push_back(parse_subscript());
     if (!accept(Tok::comma)) break;
   }
-  in_index_ = was, arrow_ends_ = arrow;
+  in_index_ = was, arrow_ends_ = arrow, floors_ = floors;
   if (sees(Tok::end)) fail(open.place, "this '[' is not closed: ']' is missing");
   if (index->subscripts.empty()) fail(peek().place, "expected an index between the brackets");
   expect(Tok::rbracket, "']' or ','");

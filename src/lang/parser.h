@@ -125,6 +125,7 @@ class Parser {
   std::size_t at_ = 0;
   Diagnostics& errors_;
   bool lines_end_ = true, no_struct_ = false, arrow_ends_ = false, in_index_ = false, in_arm_ = false;
+  bool floors_ = false;  // inside an index, parentheses included: '/' rounds down
   int depth_ = 0;
 };
 

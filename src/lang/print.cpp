@@ -354,7 +354,7 @@ std::string format_value(const Value& v, std::string_view format) {
     if (padded) form.insert(2, ">");
     return fmt::format(fmt::runtime(form), display(v));
   } catch (const fmt::format_error&) {
-    throw Error(Code::bad_input, text("'{}' is not a format for a {}", printable(format), name_of(v.kind())));
+    throw Error(Code::bad_input, text("'{}' is not a format for {}", printable(format), one(v.kind())));
   }
 }
 

@@ -64,6 +64,7 @@ enum class Tok : std::uint8_t {
   power,
   caret,
   outer,
+  floor_slash,  // '/' inside an index: made by the parser
   // reserved words, in the order of `keywords` in scan.cpp
   kw_let,
   kw_fn,

@@ -2,6 +2,8 @@
 // Scripts and the rest: one operation is a graph of one node, planned once per shape and run.
 #include "model/script.h"
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
