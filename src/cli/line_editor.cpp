@@ -53,7 +53,9 @@ char** complete_word(const char* word, int, int) {
 std::string history_path() {
   const char* state = std::getenv("XDG_STATE_HOME");
   const char* home = std::getenv("HOME");
-  std::string folder = state && *state == '/' ? state : home && *home == '/' ? std::string(home) + "/.local/state" : "";
+  std::string folder = state && *state == '/' ? state
+                       : home && *home == '/' ? std::string(home) + "/.local/state"
+                                              : "";
   if (folder.empty()) return "";
   for (std::size_t at = folder.find('/', 1); at != std::string::npos; at = folder.find('/', at + 1))
     mkdir(folder.substr(0, at).c_str(), 0700);

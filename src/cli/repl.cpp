@@ -14,7 +14,8 @@ namespace {
 
 bool is_blank(const std::string& s) { return s.find_first_not_of(" \t\r\n") == std::string::npos; }
 
-// An entry: lines until brackets are closed and the last one can end a statement. Nothing at the end of the input.
+// An entry: lines until brackets are closed and the last one can end a statement. Nothing at the end of the
+// input.
 std::optional<std::string> read_entry(LineEditor& editor) {
   std::string entry;
   while (true) {
@@ -66,7 +67,9 @@ int prompt(Global& global) {
 
 Command repl_command() {
   Command command;
-  command.about = "A prompt for the TensorLogic language, with history, completion of names (Tab) and entries of several lines.";
+  command.about =
+      "A prompt for the TensorLogic language, with history, completion of names (Tab) and entries of several "
+      "lines.";
   command.example = "  tl repl\n";
   command.run = [](Global& global) { return prompt(global); };
   return command;

@@ -27,7 +27,8 @@ struct Files {
 int test_file(Global& global, const std::string& path, int& passed) {
   Script script(global, {});
   int failed = 0;
-  for (const lang::TestResult& result : script.interpreter().test_file(path, lang::BlockRole::test)) {
+  auto results = with_report([&] { return script.interpreter().test_file(path, lang::BlockRole::test); });
+  for (const lang::TestResult& result : results) {
     std::printf("%s %s\n", result.failure.empty() ? "ok  " : "FAIL", result.name.c_str());
     ++(result.failure.empty() ? passed : failed);
     std::fflush(stdout);
@@ -39,7 +40,8 @@ int test_file(Global& global, const std::string& path, int& passed) {
 int test_files(Global& global, const Files& files) {
   catch_interrupt();
   int passed = 0, failed = 0;
-  for (const std::string& path : files.all()) failed += with_report([&] { return test_file(global, path, passed); });
+  for (const std::string& path : files.all())
+    failed += test_file(global, path, passed);
   int all = passed + failed;
   std::printf("%d test%s, %d failed\n", all, all == 1 ? "" : "s", failed);
   return failed > 0;
@@ -64,15 +66,18 @@ int check_files(Global& global, const Files& files) {
 Command run_command() {
   auto line = std::make_shared<RunLine>();
   Command command;
-  command.about = "Runs a program in the TensorLogic language. What follows FILE is the list `args` of the program.";
+  command.about =
+      "Runs a program in the TensorLogic language. What follows FILE is the list `args` of the program.";
   command.example = "  tl run examples/digits/predict.tl\n";
   command.options = {argument("FILE", &line->file),
-                     {"--check-numerics", "", "an operation that gives inf or nan is an error", &line->options.check_numerics}};
+                     {"--check-numerics", "", "an operation that gives inf or nan is an error",
+                      &line->options.check_numerics}};
   command.rest = &line->options.arguments;
   command.rest_name = "[ARGS…]";
   command.run = [line](Global& global) {
     catch_interrupt();
-    with_report([&] { Script(global, line->options).interpreter().run_file(line->file); });
+    Script script(global, line->options);  // lives until its error is reported: places point into its texts
+    with_report([&] { script.interpreter().run_file(line->file); });
     return 0;
   };
   return command;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the commands that run scripts share: the host with the line's options, Ctrl-C, and errors as one report.
+// What the commands that run scripts share: the host with the line's options, Ctrl-C, and errors as one
+// report.
 #pragma once
 #include <memory>
 
@@ -29,13 +30,10 @@ void forget_interrupt();
 Error report_of(const lang::ScriptError&);
 
 // Runs body; a ScriptError leaves it as the Error of its report.
-template <class Body>
-decltype(auto) with_report(const Body& body) {
+template <class Body> decltype(auto) with_report(const Body& body) {
   try {
     return body();
-  } catch (const lang::ScriptError& e) {
-    throw report_of(e);
-  } catch (const Error& e) {
+  } catch (const lang::ScriptError& e) { throw report_of(e); } catch (const Error& e) {
     throw Error(e.code() == Code::bad_use ? Code::bad_input : e.code(), e.what());
   }
 }

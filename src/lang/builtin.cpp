@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/text.h"
-#include "lang/stmt.h"
 #include "lang/interpreter.h"
+#include "lang/stmt.h"
 
 namespace tl::lang {
 

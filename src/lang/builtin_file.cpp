@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models and files: what goes through the Host.
 #include "base/text.h"
-#include "lang/stmt.h"
 #include "lang/interpreter.h"
+#include "lang/stmt.h"
 
 namespace tl::lang {
 

@@ -262,8 +262,7 @@ Value index_sequence(const Value& object, const At& at) {
 
 Value Interpreter::item(const Value& object, const Value& index) {
   if (object.is(Kind::map)) {
-    if (!is_key(index))
-      throw Error(Code::bad_input, text("{} cannot be a key of a map", one(index.kind())));
+    if (!is_key(index)) throw Error(Code::bad_input, text("{} cannot be a key of a map", one(index.kind())));
     if (const Value* found = object.as<MapObject>().find(index)) return *found;
     std::vector<std::string_view> known;
     for (const auto& [key, value] : object.as<MapObject>().entries)

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <tuple>
 
-#include "lang/stmt.h"
 #include "lang/diagnostic.h"
 #include "lang/scan.h"
+#include "lang/stmt.h"
 
 namespace tl::lang {
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <unordered_map>
 
-#include "lang/stmt.h"
 #include "lang/diagnostic.h"
+#include "lang/stmt.h"
 
 namespace tl::lang {
 

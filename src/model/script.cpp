@@ -66,7 +66,8 @@ const plan::Plan& ScriptHost::plan_for(const OpDef& op, std::span<const Tensor> 
   return *plans_.front().plan;
 }
 
-std::vector<Tensor> ScriptHost::evaluate(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+std::vector<Tensor> ScriptHost::evaluate(const OpDef& op, std::span<const Tensor> inputs,
+                                         const Attrs& attrs) {
   const plan::Plan& plan = plan_for(op, inputs, attrs);
   std::vector<RunValue> values, results;
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -110,17 +111,20 @@ lang::Value ScriptHost::load_data(const std::string& path) {
   if (ends(".npy")) return lang::Value(data::read_npy(path));
   if (ends(".npz")) return map_of(data::read_npz(path));
   if (ends(".png") || ends(".jpg") || ends(".jpeg")) return lang::Value(data::read_image(path));
-  if (ends(".json")) return with_note([&] { return path; }, [&] { return value_of(value_of_json(data::read_json(path))); });
+  if (ends(".json"))
+    return with_note([&] { return path; }, [&] { return value_of(value_of_json(data::read_json(path))); });
   throw Error(Code::unsupported, text("{}: not supported yet: only .npy, .npz, .json, .png and .jpg", path));
 }
 
 void ScriptHost::save(const lang::Value& value, const std::string& path) {
   auto ends = [&](std::string_view end) { return std::string_view(path).ends_with(end); };
   if (ends(".npy")) {
-    if (!value.is(lang::Kind::tensor)) throw Error(Code::bad_input, text("{}: a .npy file holds one tensor", path));
+    if (!value.is(lang::Kind::tensor))
+      throw Error(Code::bad_input, text("{}: a .npy file holds one tensor", path));
     return data::write_npy(path, value.tensor());
   }
-  if (!ends(".npz")) throw Error(Code::unsupported, text("{}: not supported yet: only .npz and .npy are written", path));
+  if (!ends(".npz"))
+    throw Error(Code::unsupported, text("{}: not supported yet: only .npz and .npy are written", path));
   data::NamedArrays arrays;
   if (value.is(lang::Kind::tensor)) arrays.emplace_back("value", value.tensor());
   if (value.is(lang::Kind::map)) {
@@ -130,7 +134,8 @@ void ScriptHost::save(const lang::Value& value, const std::string& path) {
       arrays.emplace_back(key.string(), each.tensor());
     }
   }
-  if (arrays.empty()) throw Error(Code::bad_input, text("{}: only a tensor or a map of tensors can be saved", path));
+  if (arrays.empty())
+    throw Error(Code::bad_input, text("{}: only a tensor or a map of tensors can be saved", path));
   data::write_npz(path, arrays);
 }
 

@@ -23,7 +23,8 @@ lang::Value value_of_dictionary(const Dictionary& d) {
   bool strings = d.keys.dtype() == DType::string;
   std::vector<std::int64_t> numbers = strings ? std::vector<std::int64_t>{} : to_integers(d.keys);
   for (std::size_t i = 0; i < values.size(); ++i)
-    entries.emplace_back(strings ? lang::Value(d.keys.as<std::string>()[i]) : lang::Value(numbers[i]), lang::Value(values[i]));
+    entries.emplace_back(strings ? lang::Value(d.keys.as<std::string>()[i]) : lang::Value(numbers[i]),
+                         lang::Value(values[i]));
   return lang::make_map(std::move(entries));
 }
 
@@ -38,8 +39,10 @@ FeatureValue dictionary_of(const lang::MapObject& map) {
     values.push_back(value.number());
   }
   auto n = static_cast<Dim>(values.size());
-  if (!keys.empty() && !numbers.empty()) throw Error(Code::bad_input, "the keys of a dictionary are all strings or all ints");
-  Tensor key_tensor = numbers.empty() ? from_strings(keys, {static_cast<Dim>(keys.size())}) : from_integers(numbers, DType::i64, {n});
+  if (!keys.empty() && !numbers.empty())
+    throw Error(Code::bad_input, "the keys of a dictionary are all strings or all ints");
+  Tensor key_tensor = numbers.empty() ? from_strings(keys, {static_cast<Dim>(keys.size())})
+                                      : from_integers(numbers, DType::i64, {n});
   return Dictionary{key_tensor, from_doubles(values, DType::f64, {n})};
 }
 
@@ -79,7 +82,8 @@ FeatureValue feature_of(const lang::Value& v) {
     case Kind::string: return v.string();
     case Kind::list: return tensor_of_list(v);
     case Kind::map: return dictionary_of(v.as<lang::MapObject>());
-    default: throw Error(Code::bad_input, text("a {} cannot be an input of a model", lang::name_of(v.kind())));
+    default:
+      throw Error(Code::bad_input, text("a {} cannot be an input of a model", lang::name_of(v.kind())));
   }
 }
 
@@ -87,7 +91,9 @@ FeatureValue feature_of(const lang::Value& v) {
 
 namespace {
 
-lang::Value strings(const std::vector<std::string>& all) { return std::vector<lang::Value>(all.begin(), all.end()); }
+lang::Value strings(const std::vector<std::string>& all) {
+  return std::vector<lang::Value>(all.begin(), all.end());
+}
 
 lang::Value describe_all(const std::vector<Feature>& features) {
   Entries entries;
@@ -136,16 +142,19 @@ std::vector<std::string> ScriptModel::inputs(const std::string& function) {
   return names;
 }
 
-NamedValues ScriptModel::predict(const NamedValues& inputs, const std::string& function, lang::HostState* state) {
+NamedValues ScriptModel::predict(const NamedValues& inputs, const std::string& function,
+                                 lang::HostState* state) {
   Features features;
   for (const auto& [name, value] : inputs)
-    features.emplace_back(name, with_note([&] { return text("input '{}'", name); }, [&] { return feature_of(value); }));
+    features.emplace_back(
+        name, with_note([&] { return text("input '{}'", name); }, [&] { return feature_of(value); }));
   PredictOptions options;
   options.function = function;
   options.notice = [&](const std::string& line) { warn_(line + "\n"); };
   if (state) options.state = &static_cast<ScriptState*>(state)->state;
   NamedValues outputs;
-  for (const auto& [name, value] : model_->predict(features, options)) outputs.emplace_back(name, value_of(value));
+  for (const auto& [name, value] : model_->predict(features, options))
+    outputs.emplace_back(name, value_of(value));
   return outputs;
 }
 
@@ -159,8 +168,7 @@ std::shared_ptr<lang::HostState> ScriptModel::make_state(const std::string& func
 
 namespace {
 
-template <class Visit>
-void each_weight(const ModelFile& file, const Visit& visit) {
+template <class Visit> void each_weight(const ModelFile& file, const Visit& visit) {
   for (const NamedTensor& t : file.tensors) visit(t.name, &t, nullptr);
   for (const Function& f : file.functions) {
     if (!f.graph || !file.tensors.empty()) continue;
@@ -175,7 +183,8 @@ void each_weight(const ModelFile& file, const Visit& visit) {
 
 std::vector<std::string> ScriptModel::tensors() {
   std::vector<std::string> names;
-  each_weight(model_->file(), [&](const std::string& name, const NamedTensor*, const Tensor*) { names.push_back(name); });
+  each_weight(model_->file(),
+              [&](const std::string& name, const NamedTensor*, const Tensor*) { names.push_back(name); });
   return names;
 }
 
@@ -189,7 +198,8 @@ Tensor ScriptModel::tensor(const std::string& name) {
   });
   if (found) return found;
   std::vector<std::string_view> views(names.begin(), names.end());
-  throw Error(Code::bad_input, text("the model has no tensor '{}'{}", printable(name), did_you_mean(name, views)));
+  throw Error(Code::bad_input,
+              text("the model has no tensor '{}'{}", printable(name), did_you_mean(name, views)));
 }
 
 }  // namespace tl

@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > largest) return 0;
   Unit unit;
   Chunk& chunk = unit.chunks.emplace_back();
-  chunk.source = std::make_unique<Source>(Source{"x.tl", std::string(reinterpret_cast<const char*>(data), size)});
+  chunk.source =
+      std::make_unique<Source>(Source{"x.tl", std::string(reinterpret_cast<const char*>(data), size)});
   is_incomplete(*chunk.source);
   Diagnostics errors;
   chunk.tree = parse(*chunk.source, errors);
