@@ -25,7 +25,10 @@ class SliceRule {
         begins_(list(attrs, "begin_mask")),
         ends_(list(attrs, "end_mask")),
         squeezes_(list(attrs, "squeeze_mask")) {}
-  std::int64_t stride(std::size_t d) const { return at(stride_, d, 1); }
+  std::int64_t stride(std::size_t d) const {
+    constexpr std::int64_t most = std::int64_t{1} << 50;  // longer than any dimension
+    return std::clamp(at(stride_, d, 1), -most, most);
+  }
   bool from_start(std::size_t d) const { return at(begins_, d, 0); }
   bool to_end(std::size_t d) const { return at(ends_, d, 0); }
   bool squeezed(std::size_t d) const { return at(squeezes_, d, 0); }
@@ -39,7 +42,8 @@ class SliceRule {
     begin = from_start(d) ? (step > 0 ? 0 : n - 1) : std::clamp(begin, low, std::max(low, high));
     end = to_end(d) ? (step > 0 ? n : -1) : std::clamp(end, low, std::max(low, high));
     std::int64_t distance = step > 0 ? end - begin : begin - end;
-    return {begin, distance > 0 ? (distance - 1) / std::abs(step) + 1 : 0, step};
+    std::int64_t count = distance > 0 ? (distance - 1) / std::abs(step) + 1 : 0;
+    return {begin, count, count > 1 ? step : 1};
   }
 
   void check(std::size_t n, std::size_t rank) const {
@@ -213,7 +217,8 @@ std::vector<Type> infer_crop(const InferCall& call) {
   std::string_view names[] = {"crop_height", "crop_width"};
   for (std::size_t k = 0; k < 2; ++k) {
     const auto& crop = call.attrs.integers(names[k]);
-    need(crop.size() == 2 && crop[0] >= 0 && crop[1] >= 0,
+    need(crop.size() == 2 && std::min(crop[0], crop[1]) >= 0 &&
+             std::max(crop[0], crop[1]) <= std::int64_t{1} << 40,
          text("{} needs two numbers that are not negative", names[k]));
     Dim& side = out.shape[rank - 2 + k];
     need(!is_known(side) || (crop[0] <= side && crop[1] <= side - crop[0]),

@@ -3,6 +3,8 @@
 // interleaved concat, reflected pads; and what inference says while dimensions are unknown.
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "ir/mil.h"
 #include "op/ops.h"
@@ -85,6 +87,8 @@ TEST_CASE("slices count from the end, run backwards and clamp") {
   CHECK(slice({1}, {0}, {{"stride", Ints{2}}, {"end_mask", Ints{1}}}) == Reals{1, 3, 5});
   CHECK(slice({-1}, {0}, {{"squeeze_mask", Ints{1}}}) == Reals{5});
   CHECK(slice({-100}, {-5}) == Reals{0});
+  CHECK(slice({1}, {9}, {{"stride", Ints{std::int64_t{1} << 62}}}) == Reals{1});
+  CHECK(slice({4}, {-100}, {{"stride", Ints{std::numeric_limits<std::int64_t>::min()}}}) == Reals{4});
   CHECK_THROWS_AS(slice({6}, {0}, {{"squeeze_mask", Ints{1}}}), Error);
   CHECK_THROWS_AS(slice({0}, {1}, {{"stride", Ints{0}}}), Error);
 }
