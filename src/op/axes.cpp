@@ -54,7 +54,7 @@ std::optional<Runs> runs(std::span<const Dim> shape, std::span<const std::int64_
 
 Ex restored(const Ex& y, std::span<const std::int64_t> axes) {
   if (axes.empty()) return y;
-  return emit(find_op("expand_dims"), {y}, {{"axes", std::vector<std::int64_t>(axes.begin(), axes.end())}});
+  return emit(ops::expand_dims, {y}, {{"axes", std::vector<std::int64_t>(axes.begin(), axes.end())}});
 }
 
 Ex channelwise(const Ex& vector, std::size_t rank) {
@@ -64,7 +64,7 @@ Ex channelwise(const Ex& vector, std::size_t rank) {
 }
 
 Ex ones_like(const Ex& x) {
-  Ex ones = emit(find_op("fill_like"), {x}, {{"value", 1.0}});
+  Ex ones = emit(ops::fill_like, {x}, {{"value", 1.0}});
   return ones.type().dtype == x.type().dtype ? ones : emit(ops::cast, {ones}, {{"dtype", std::string(name_of(x.type().dtype))}});
 }
 

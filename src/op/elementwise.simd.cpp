@@ -65,6 +65,7 @@ RowParams params_of(const Attrs& attrs) {
 
 template <class F, int cost>
 std::unique_ptr<Kernel> make(const KernelRequest& request) {
+  if (!request.post.empty()) return chain_kernel(request, {block<cast_, float, Half>, block<cast_, Half, float>}, cost);
   RowBlock* f = pick<F>(typename F::types::pairs(), request.in.back().dtype, request.out[0].dtype);
   return f ? row_kernel(request, f, params_of<F>(request.attrs), row_grain(cost)) : nullptr;
 }

@@ -29,4 +29,11 @@ class PostBlock {
 
 PostBlock post_block(Isa, const PostOp&);
 
+// A row with the rows of the request's `post` behind it, as one kernel; null where one of them cannot be.
+struct BlockCasts {
+  RowBlock* widen = nullptr;   // fp16 to fp32
+  RowBlock* narrow = nullptr;  // and back
+};
+std::unique_ptr<Kernel> chain_kernel(const KernelRequest&, const BlockCasts&, int cost);
+
 }  // namespace tl

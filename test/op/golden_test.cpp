@@ -68,7 +68,7 @@ void check(const Json& j, const std::string& where, std::set<std::string>& missi
       CHECK_MESSAGE(close(out.at(i), want, relative, why), what << " output " << i << ": " << why);
     }
   } catch (const Error& error) {
-    FAIL_CHECK(what << ": " << error.what());
+    FAIL_CHECK(what << ": " << std::string(error.what()));
   }
 }
 

@@ -217,4 +217,34 @@ TEST_CASE("rows as blocks inside other kernels hold the reference") {
   }
 }
 
+TEST_CASE("a chain of rows is one kernel that rounds once") {
+  ThreadPool pool(2);
+  Random random(5);
+  for (DType d : {DType::f32, DType::f16})
+    for (Isa isa : isas()) {
+      std::vector<Tensor> in{random_tensor(d, {3, 5, 700}, random, -2, 2), random_tensor(d, {5, 1}, random, -2, 2),
+                             random_tensor(d, {}, random, 1, 2), random_tensor(d, {700}, random, -2, 2)};
+      Attrs none, gelu = attrs_from(ops::gelu, "");
+      std::vector<PostOp> post{{&ops::gelu, &gelu, -1, false}, {&ops::mul, &none, 2, false}, {&ops::sub, &none, 3, true}};
+      std::vector<Type> types, out{in[0].type()};
+      std::vector<const std::byte*> data;
+      for (const Tensor& t : in) types.push_back(t.type()), data.push_back(t.data());
+      bool given[] = {true, true, true, true};
+      Machine machine{isa, &pool};
+      auto kernel = row_of(kernels::elementwise(isa), ops::add)->make({ops::add, none, types, given, {}, out, machine, post});
+      REQUIRE(kernel);
+      Tensor got(d, in[0].shape());
+      std::byte* place = got.writable_data();
+      kernel->run({data.data(), &place, nullptr, pool});
+      std::vector<Tensor> wide;
+      for (const Tensor& t : in) wide.push_back(converted(t, DType::f64));
+      Tensor want = run_reference(ops::add, none, std::vector{wide[0], wide[1]})[0];
+      want = run_reference(ops::gelu, gelu, std::vector{want})[0];
+      want = run_reference(ops::mul, none, std::vector{want, wide[2]})[0];
+      want = converted(run_reference(ops::sub, none, std::vector{wide[3], want})[0], d);
+      std::string why;
+      CHECK_MESSAGE(close(got, want, d == DType::f16 ? 5e-4 : 1e-6, why), name_of(isa) << ": " << why);
+    }
+}
+
 }  // namespace tl::test

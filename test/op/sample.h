@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "ir/graph.h"
+#include "ir/ex.h"
 
 namespace tl::test {
 
@@ -109,7 +109,8 @@ inline std::vector<Case> cases_of(const OpDef& op, std::optional<DType> instead_
   for (std::string_view shape : {"[]", "[1]", "[5]", "[0]", "[2, 3]", "[3, 0, 2]", "[2, 1, 3]", "[1, 2, 3, 2]", "[2, 1, 2, 1, 3]"}) {
     Case c{&op, attrs_from(op, given), {}};
     for (std::size_t k = 0; k < op.inputs.size(); ++k)
-      c.inputs.push_back(tensor_from(std::string(truth || (op.inputs.size() == 3 && k == 0) ? "bool" : "fp32") + std::string(shape), random,
+      c.inputs.push_back(tensor_from(std::string(truth || (op.inputs.size() == 3 && k == 0) ? "bool" : "fp32") + std::string(shape) +
+                                         (k == 1 && !truth ? " 0.5..2" : ""), random,
                                      instead_of_fp32));
     cases.push_back(std::move(c));
   }
