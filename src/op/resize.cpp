@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "ir/ex.h"
 #include "op/infer.h"
 #include "op/ops.h"
 
@@ -125,6 +126,46 @@ template <const OpDef* op> void reference_resize(const ReferenceCall& call) {
   reference_resize_of(*op, call);
 }
 
+// ---- gradient
+
+// One axis as a matrix [out, in], or its transpose: resizing is a product with it.
+Tensor axis_matrix(const Taps& taps, Dim in, DType dtype, bool transposed) {
+  auto rows = static_cast<Dim>(taps.size());
+  std::vector<double> matrix(static_cast<std::size_t>(rows * in));
+  for (Dim i = 0; i < rows; ++i) {
+    const Tap& tap = taps[static_cast<std::size_t>(i)];
+    auto at = [&](Dim k) -> double& {
+      return matrix[static_cast<std::size_t>(transposed ? k * rows + i : i * in + k)];
+    };
+    at(tap.low) += 1 - tap.part;
+    at(tap.high) += tap.part;
+  }
+  return from_doubles(matrix, dtype, transposed ? Shape{in, rows} : Shape{rows, in});
+}
+
+std::vector<Ex> gradient_resize_of(const OpDef& op, const GradientCall& call) {
+  Type x = call.in[0].type(), y = call.out[0].type();  // copies: the graph grows meanwhile
+  std::size_t axes = &op == &ops::resize ? static_cast<std::size_t>(call.attrs.integer("resized_dims")) : 2;
+  for (std::size_t d = 1; d <= axes; ++d)
+    if (axes > 2 || x.rank() < 2 || !is_known(x.shape[x.rank() - d]) || !is_known(y.shape[y.rank() - d]))
+      throw Error(Code::unsupported, "its gradient needs one or two resized axes of known lengths");
+  std::vector<Taps> taps = resize_taps(op, call.attrs, x.shape, y.shape);
+  Ex grad = call.grad[0];
+  auto matrix = [&](std::size_t axis, bool transposed) {
+    Dim in = x.shape[x.rank() - axes + axis];
+    return constant(grad.place(), axis_matrix(taps[axis], in, x.dtype, transposed));
+  };
+  grad = emit(ops::matmul, {grad, matrix(axes - 1, false)});
+  if (axes == 2) grad = emit(ops::matmul, {matrix(0, true), grad});
+  std::vector<Ex> out(call.in.size());
+  out[0] = grad;
+  return out;
+}
+
+template <const OpDef* op> std::vector<Ex> gradient_resize(const GradientCall& call) {
+  return gradient_resize_of(*op, call);
+}
+
 // ---- inference
 
 std::vector<Type> infer_resize(const InferCall& call) {
@@ -192,6 +233,7 @@ constinit const OpDef ops::resize{
               {"interpolation_mode", AttrKind::word, "LINEAR", "LINEAR NEAREST_NEIGHBOR"},
               {"sampling_mode", AttrKind::word, "DEFAULT", sampling_modes}},
     .infer = infer_resize,
+    .gradient = gradient_resize<&ops::resize>,
     .reference = reference_resize<&ops::resize>,
     .mil = {"resize", 7},
     .near_zero = 1e-5,
@@ -210,6 +252,7 @@ constinit const OpDef ops::resize_bilinear{
               {"target_size_width", AttrKind::integer, "1"},
               {"sampling_mode", AttrKind::word, "DEFAULT", sampling_modes}},
     .infer = infer_target_size,
+    .gradient = gradient_resize<&ops::resize_bilinear>,
     .reference = reference_resize<&ops::resize_bilinear>,
     .mil = {"resize_bilinear"},
     .near_zero = 1e-5,
@@ -225,6 +268,7 @@ constinit const OpDef ops::resize_nearest_neighbor{
     .inputs = {"x"},
     .attrs = {{"target_size_height", AttrKind::integer, "1"}, {"target_size_width", AttrKind::integer, "1"}},
     .infer = infer_target_size,
+    .gradient = gradient_resize<&ops::resize_nearest_neighbor>,
     .reference = reference_resize<&ops::resize_nearest_neighbor>,
     .mil = {"resize_nearest_neighbor"},
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]"}, .attrs = "target_size_height=5, target_size_width=7"}},
@@ -239,6 +283,7 @@ constinit const OpDef ops::upsample_bilinear{
               {"align_corners", AttrKind::boolean, "true"},
               {"half_pixel_centers", AttrKind::boolean, absent}},
     .infer = infer_upsample_bilinear,
+    .gradient = gradient_resize<&ops::upsample_bilinear>,
     .reference = reference_resize<&ops::upsample_bilinear>,
     .mil = {"upsample_bilinear"},
     .near_zero = 1e-5,
@@ -253,6 +298,7 @@ constinit const OpDef ops::upsample_nearest_neighbor{
     .inputs = {"x"},
     .attrs = {{"scale_factor_height", AttrKind::number, "1"}, {"scale_factor_width", AttrKind::number, "1"}},
     .infer = infer_upsample,
+    .gradient = gradient_resize<&ops::upsample_nearest_neighbor>,
     .reference = reference_resize<&ops::upsample_nearest_neighbor>,
     .mil = {"upsample_nearest_neighbor"},
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]"}, .attrs = "scale_factor_height=2, scale_factor_width=3"}},

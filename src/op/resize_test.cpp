@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing kernels against the reference, inference of sizes, boxes, and suppression's odd ends.
+#include <numeric>
+
 #include "base/text.h"
 #include "op/kernel_test.h"
 #include "op/ops.h"
@@ -27,7 +29,7 @@ void check_resize(const OpDef& op, Shape shape, const Attrs& attrs, std::vector<
 
 std::vector<double> one(const OpDef& op, const Attrs& attrs, std::vector<Tensor> inputs,
                         std::size_t output = 0) {
-  inputs.resize(op.inputs.size());
+  while (inputs.size() < op.inputs.size()) inputs.emplace_back();
   return to_doubles(run_reference(op, complete({op.attrs.begin(), op.attrs.end()}, attrs), inputs)[output]);
 }
 
@@ -68,6 +70,27 @@ TEST_CASE("sampling positions are those of the specification") {
   std::vector<double> shifted = one(ops::resize_bilinear, target(1, 5, "UNALIGN_CORNERS"), {x});
   CHECK(shifted[1] == doctest::Approx(0.1));
   CHECK(shifted[3] == doctest::Approx(0.9));
+}
+
+// Resizing is linear: the product of y with a vector is that of x with the gradient.
+TEST_CASE("the gradient of resizing is its transpose") {
+  for (const OpDef* op : {&ops::resize_bilinear, &ops::resize_nearest_neighbor}) {
+    Graph graph;
+    Place place{&graph, &graph.body};
+    Tensor x = random_tensor(DType::f32, {2, 3, 4, 5}, 1), g = random_tensor(DType::f32, {2, 3, 7, 3}, 2);
+    std::vector<Ex> in{constant(place, x)}, grad{constant(place, g)};
+    Attrs attrs = complete({op->attrs.begin(), op->attrs.end()}, target(7, 3));
+    std::vector<Ex> out = emit_all(*op, in, attrs);
+    Ex back = op->gradient({in, out, grad, attrs})[0];
+    std::map<ValueId, Tensor> values;
+    run_reference(graph, graph.body, values);
+    auto dot = [](const Tensor& a, const Tensor& b) {
+      std::vector<double> p = to_doubles(a), q = to_doubles(b);
+      return std::inner_product(p.begin(), p.end(), q.begin(), 0.0);
+    };
+    CHECK(values.at(back.id()).shape() == x.shape());
+    CHECK(dot(values.at(out[0].id()), g) == doctest::Approx(dot(x, values.at(back.id()))).epsilon(1e-5));
+  }
 }
 
 TEST_CASE("factors are those of single precision") {
