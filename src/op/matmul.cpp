@@ -170,7 +170,8 @@ std::vector<Ex> gradient_linear(const GradientCall& call) {
 void cast_constant_operand(MilNode& m) {
   for (auto [fixed, other] : {std::pair("x", "y"), std::pair("y", "x")}) {
     const Tensor* t = m.constant(fixed);
-    if (!t || m.input(other) == no_value || m.constant(other) || t->dtype() == m.type_of(other).dtype) continue;
+    if (!t || m.input(other) == no_value || m.constant(other) || t->dtype() == m.type_of(other).dtype)
+      continue;
     m.set_input(fixed, constant(m.place, converted(*t, m.type_of(other).dtype)));
   }
 }
