@@ -27,13 +27,15 @@ struct Options {
   bool json = false, csv = false, profile = false;
 };
 
-double milliseconds_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 struct Measured {
   double load_ms = 0, first_ms = 0;
-  std::vector<double> runs = {};                    // milliseconds, sorted
+  std::vector<double> runs = {};  // milliseconds, sorted
   double peak_mb = 0;
-  std::vector<plan::StepProfile> profile = {};      // seconds of one run
+  std::vector<plan::StepProfile> profile = {};  // seconds of one run
   double quantile(double q) const {
     auto at = static_cast<std::size_t>(q * static_cast<double>(runs.size() - 1) + 0.5);
     return runs[std::min(at, runs.size() - 1)];
@@ -54,7 +56,8 @@ bool takes_batch(const Interface& interface, int batch) {
   });
 }
 
-void measure_profile(const Model& model, const Features& inputs, PredictOptions call, std::size_t runs, Measured& measured) {
+void measure_profile(const Model& model, const Features& inputs, PredictOptions call, std::size_t runs,
+                     Measured& measured) {
   call.profile = &measured.profile;
   for (std::size_t i = 0; i < runs; ++i) model.predict(inputs, call);
   for (plan::StepProfile& step : measured.profile) step.seconds /= static_cast<double>(runs);
@@ -88,7 +91,8 @@ Measured measure(const Options& options, const Runtime& runtime, int& batch_call
   do measured.runs.push_back(run_once());
   while (milliseconds_since(begun) < 1000 * options.seconds && measured.runs.size() < most_runs);
   measured.peak_mb = peak_megabytes();
-  if (options.profile) measure_profile(*model, inputs, call, std::clamp<std::size_t>(measured.runs.size() / 4, 1, 50), measured);
+  if (options.profile)
+    measure_profile(*model, inputs, call, std::clamp<std::size_t>(measured.runs.size() / 4, 1, 50), measured);
   std::sort(measured.runs.begin(), measured.runs.end());
   return measured;
 }
@@ -119,28 +123,35 @@ std::vector<Field> fields_of(const Options& options, const Measured& m, const Ru
 std::string json_of(std::span<const Field> fields, std::span<const plan::StepProfile> profile) {
   std::string out = "{";
   for (const Field& field : fields)
-    out += text("{}\"{}\": {}", out.size() > 1 ? ", " : "", field.name, field.quoted ? data::quoted(field.value) : field.value);
+    out += text("{}\"{}\": {}", out.size() > 1 ? ", " : "", field.name,
+                field.quoted ? data::quoted(field.value) : field.value);
   if (profile.empty()) return out + "}\n";
   out += ", \"profile\": [";
   for (std::size_t i = 0; i < profile.size(); ++i) {
     const plan::StepProfile& p = profile[i];
-    out += text("{}\n  {{\"name\": {}, \"op\": {}, \"kernel\": {}, \"ms\": {:.6f}, \"flops\": {:.0f}, \"bytes\": {:.0f}}}", i ? "," : "",
-                data::quoted(p.name), data::quoted(p.op), data::quoted(p.kernel), 1000 * p.seconds, p.flops, p.bytes);
+    out += text(
+        "{}\n  {{\"name\": {}, \"op\": {}, \"kernel\": {}, \"ms\": {:.6f}, \"flops\": {:.0f}, \"bytes\": "
+        "{:.0f}}}",
+        i ? "," : "", data::quoted(p.name), data::quoted(p.op), data::quoted(p.kernel), 1000 * p.seconds,
+        p.flops, p.bytes);
   }
   return out + "]}\n";
 }
 
 std::string csv_of(std::span<const Field> fields, const std::string& model) {
-  std::string head = "model", row = model.find_first_of(",\"\n") == std::string::npos ? model : data::quoted(model);
+  std::string head = "model",
+              row = model.find_first_of(",\"\n") == std::string::npos ? model : data::quoted(model);
   for (const Field& field : fields) head += "," + field.name, row += "," + field.value;
   return head + "\n" + row + "\n";
 }
 
 std::string table_of(const Options& options, const Measured& m, const Runtime& runtime) {
-  std::string page = text("{}  cpu, {} thread{}, {}, precision {}\n", printable(options.model, 1000), runtime.machine().pool->threads(),
-                          runtime.machine().pool->threads() == 1 ? "" : "s", name_of(runtime.machine().isa), runtime.settings().precision);
-  page += text("  latency     median {:.3f} ms, min {:.3f}, p90 {:.3f}, p99 {:.3f}  ({} runs)\n", m.quantile(0.5), m.runs.front(),
-               m.quantile(0.9), m.quantile(0.99), m.runs.size());
+  std::string page =
+      text("{}  cpu, {} thread{}, {}, precision {}\n", printable(options.model, 1000),
+           runtime.machine().pool->threads(), runtime.machine().pool->threads() == 1 ? "" : "s",
+           name_of(runtime.machine().isa), runtime.settings().precision);
+  page += text("  latency     median {:.3f} ms, min {:.3f}, p90 {:.3f}, p99 {:.3f}  ({} runs)\n",
+               m.quantile(0.5), m.runs.front(), m.quantile(0.9), m.quantile(0.99), m.runs.size());
   page += text("  throughput  {:.1f} predictions a second{}\n", 1000 * options.batch / m.quantile(0.5),
                options.batch > 1 ? text(", {} at a time", options.batch) : "");
   page += text("  start       open and plan {:.1f} ms, first run {:.3f} ms\n", m.load_ms, m.first_ms);
@@ -149,10 +160,12 @@ std::string table_of(const Options& options, const Measured& m, const Runtime& r
 
 constexpr const char* profile_form = "  {:<32}  {:<20}  {:>5}  {:>10}  {:>6}  {:>9}\n";
 
-std::string profile_row(std::string_view name, std::string_view kernel, std::size_t count, const plan::StepProfile& sum, double total) {
+std::string profile_row(std::string_view name, std::string_view kernel, std::size_t count,
+                        const plan::StepProfile& sum, double total) {
   std::string rate = sum.flops > 0 && sum.seconds > 0 ? text("{:.1f}", sum.flops / sum.seconds * 1e-9) : "";
-  return text(profile_form, printable(name, 32), printable(kernel, 20), count ? text("{}", count) : "", text("{:.4f}", 1000 * sum.seconds),
-              text("{:.1f} %", total > 0 ? 100 * sum.seconds / total : 0), rate);
+  return text(profile_form, printable(name, 32), printable(kernel, 20), count ? text("{}", count) : "",
+              text("{:.4f}", 1000 * sum.seconds), text("{:.1f} %", total > 0 ? 100 * sum.seconds / total : 0),
+              rate);
 }
 
 std::string profile_table(std::vector<plan::StepProfile> steps) {
@@ -168,13 +181,15 @@ std::string profile_table(std::vector<plan::StepProfile> steps) {
   std::vector<std::pair<std::size_t, plan::StepProfile>> sums;
   for (auto& [key, group] : groups) sums.push_back(std::move(group));
   auto slower = [](const plan::StepProfile& a, const plan::StepProfile& b) { return a.seconds > b.seconds; };
-  std::sort(sums.begin(), sums.end(), [&](const auto& a, const auto& b) { return slower(a.second, b.second); });
+  std::sort(sums.begin(), sums.end(),
+            [&](const auto& a, const auto& b) { return slower(a.second, b.second); });
   std::sort(steps.begin(), steps.end(), slower);
   std::string page = "\n" + text(profile_form, "operation", "kernel", "count", "ms", "share", "GFLOP/s");
   for (const auto& [count, sum] : sums) page += profile_row(sum.op, sum.kernel, count, sum, total);
   page += "\n" + text(profile_form, "slowest steps", "kernel", "", "ms", "share", "GFLOP/s");
   for (std::size_t i = 0; i < std::min(steps.size(), slowest_shown); ++i)
-    page += profile_row(steps[i].name.empty() ? steps[i].op : steps[i].name, steps[i].kernel, 0, steps[i], total);
+    page +=
+        profile_row(steps[i].name.empty() ? steps[i].op : steps[i].name, steps[i].kernel, 0, steps[i], total);
   return page;
 }
 
@@ -182,11 +197,14 @@ int bench(const Options& options, Global& global) {
   std::unique_ptr<Runtime> runtime = global.runtime();
   int calls = 1;
   Measured measured = measure(options, *runtime, calls);
-  if (calls > 1) global.notice(text("the model has no batch dimension: each run is {} predictions one after the other", calls));
+  if (calls > 1)
+    global.notice(
+        text("the model has no batch dimension: each run is {} predictions one after the other", calls));
   std::vector<Field> fields = fields_of(options, measured, *runtime);
   std::string page = options.json  ? json_of(fields, measured.profile)
                      : options.csv ? csv_of(fields, options.model)
-                                   : table_of(options, measured, *runtime) + (options.profile ? profile_table(measured.profile) : "");
+                                   : table_of(options, measured, *runtime) +
+                                         (options.profile ? profile_table(measured.profile) : "");
   std::fputs(page.c_str(), stdout);
   return 0;
 }
@@ -197,12 +215,13 @@ Command bench_command() {
   auto o = std::make_shared<Options>();
   Command command;
   command.about = "Times a model on inputs made from --seed: floats uniform in [0, 1), integers 0 or 1.";
-  command.example = "  tl bench model.mlpackage --seconds 5 --profile\n  tl bench model.mlpackage --json --threads 1\n";
+  command.example =
+      "  tl bench model.mlpackage --seconds 5 --profile\n  tl bench model.mlpackage --json --threads 1\n";
   command.options = {
       argument("MODEL", &o->model),
-      {"--seconds", "S", "how long to measure (default 3)", &o->seconds, {}, 0, 86400},
-      {"--warmup", "N", "runs before that (default 3)", &o->warmup, {}, 0, 1e6},
-      {"--batch", "N", "predictions a run (default 1)", &o->batch, {}, 1, 1e6},
+      within(0, 86400, {"--seconds", "S", "how long to measure (default 3)", &o->seconds}),
+      within(0, 1e6, {"--warmup", "N", "runs before that (default 3)", &o->warmup}),
+      within(1, 1e6, {"--batch", "N", "predictions a run (default 1)", &o->batch}),
       {"--function", "NAME", "the function of a model that has several", &o->function},
       {"--profile", "", "time, share and rate of each operation", &o->profile},
       {"--json", "", "one object", &o->json},

@@ -25,8 +25,7 @@ class Comparison {
   explicit Comparison(const Tolerance& tolerance) : tolerance_(tolerance) {}
 
   // place() names the element; only asked for the worst.
-  template <class Place>
-  void number(double got, double want, const Place& place) {
+  template <class Place> void number(double got, double want, const Place& place) {
     ++count_;
     bool equal = got == want || (std::isnan(got) && std::isnan(want));
     double difference = equal ? 0 : std::fabs(got - want);
@@ -44,7 +43,9 @@ class Comparison {
   void count_texts(std::int64_t n) { count_ += n; }
 
   std::string verdict() const {
-    if (wrong_ > 0) differ(text("{} ({} of {} values differ by more than {:g} + {:g} × |expected|)", worst_line_, wrong_, count_, tolerance_.absolute, tolerance_.relative));
+    if (wrong_ > 0)
+      differ(text("{} ({} of {} values differ by more than {:g} + {:g} × |expected|)", worst_line_, wrong_,
+                  count_, tolerance_.absolute, tolerance_.relative));
     std::string where = largest_ > 0 ? " at " + largest_place_ : "";
     return text("as expected: {} values, largest difference {:.3g}{}", count_, largest_, where);
   }
@@ -58,37 +59,45 @@ class Comparison {
 
 void compare_tensors(Comparison& all, const Tensor& got, const Tensor& want, const std::string& name) {
   bool scalars = got.size() == 1 && want.size() == 1;
-  if (got.shape() != want.shape() && !scalars) differ(text("'{}' has shape {}, expected {}", name, text_of(got.shape()), text_of(want.shape())));
+  if (got.shape() != want.shape() && !scalars)
+    differ(text("'{}' has shape {}, expected {}", name, text_of(got.shape()), text_of(want.shape())));
   if ((got.dtype() == DType::string) != (want.dtype() == DType::string))
     differ(text("'{}' is {}, expected {}", name, text_of(got.type()), text_of(want.type())));
   if (got.dtype() == DType::string) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(got.size()); ++i) {
       const std::string &g = got.as<std::string>()[i], &w = want.as<std::string>()[i];
       all.count_texts(1);
-      if (g != w) differ(text("'{}'{} is '{}', expected '{}'", name, index_text(static_cast<std::int64_t>(i), want.shape()), printable(g), printable(w)));
+      if (g != w)
+        differ(text("'{}'{} is '{}', expected '{}'", name,
+                    index_text(static_cast<std::int64_t>(i), want.shape()), printable(g), printable(w)));
     }
     return;
   }
   std::vector<double> g = to_doubles(got), w = to_doubles(want);
   for (std::size_t i = 0; i < g.size(); ++i)
-    all.number(g[i], w[i], [&] { return text("'{}'{}", name, index_text(static_cast<std::int64_t>(i), want.shape())); });
+    all.number(g[i], w[i],
+               [&] { return text("'{}'{}", name, index_text(static_cast<std::int64_t>(i), want.shape())); });
 }
 
-void compare_dictionaries(Comparison& all, const Dictionary& got, const Dictionary& want, const std::string& name) {
+void compare_dictionaries(Comparison& all, const Dictionary& got, const Dictionary& want,
+                          const std::string& name) {
   std::vector<DictionaryEntry> entries = sorted_entries(got);
   for (const DictionaryEntry& expected : sorted_entries(want)) {
     const DictionaryEntry* found = nullptr;
     for (const DictionaryEntry& entry : entries)
       if (entry.key == expected.key) found = &entry;
     if (!found) differ(text("'{}' has no entry '{}'", name, printable(expected.key)));
-    all.number(found->value, expected.value, [&] { return text("'{}'['{}']", name, printable(expected.key)); });
+    all.number(found->value, expected.value,
+               [&] { return text("'{}'['{}']", name, printable(expected.key)); });
   }
 }
 
-void compare_values(Comparison& all, const FeatureValue& got, const FeatureValue& want, const std::string& name) {
+void compare_values(Comparison& all, const FeatureValue& got, const FeatureValue& want,
+                    const std::string& name) {
   const auto *g = std::get_if<Dictionary>(&got), *w = std::get_if<Dictionary>(&want);
   if (g && w) return compare_dictionaries(all, *g, *w, name);
-  if (g || w) differ(text("'{}' is {}a dictionary, which was {}expected", name, g ? "" : "not ", g ? "not " : ""));
+  if (g || w)
+    differ(text("'{}' is {}a dictionary, which was {}expected", name, g ? "" : "not ", g ? "not " : ""));
   compare_tensors(all, *array_of(got), *array_of(want), name);
 }
 

@@ -26,7 +26,8 @@ std::uint64_t bytes_of_text(const std::string& given) {
 }  // namespace
 
 std::unique_ptr<Runtime> Global::runtime() {
-  if (device != "auto" && device != "cpu") throw Error(Code::bad_use, text("there is no device '{}' here; there is cpu", printable(device)));
+  if (device != "auto" && device != "cpu")
+    throw Error(Code::bad_use, text("there is no device '{}' here; there is cpu", printable(device)));
   if (!isa.empty()) settings.isa = isa_named(isa);
   if (!max_memory.empty()) {
     struct rlimit limit {};

@@ -24,7 +24,8 @@ const Feature& feature_named(const Interface& interface, std::string_view name) 
     all += text("{}'{}'", all.empty() ? "" : ", ", feature.name);
   }
   if (names.empty()) misuse(text("there is no input '{}': the model takes none", printable(name)));
-  misuse(text("there is no input '{}'{}; the inputs are {}", printable(name), did_you_mean(name, names), all));
+  misuse(
+      text("there is no input '{}'{}; the inputs are {}", printable(name), did_you_mean(name, names), all));
 }
 
 // The feature that a nameless array is for.
@@ -32,7 +33,9 @@ const Feature& only_input(const Interface& interface) {
   const Feature* only = nullptr;
   for (const Feature& feature : interface.inputs) {
     if (feature.optional && interface.inputs.size() > 1) continue;
-    if (only) misuse(text("an .npy file has no names and the model takes several inputs: use --input {}=FILE.npy", interface.inputs.front().name));
+    if (only)
+      misuse(text("an .npy file has no names and the model takes several inputs: use --input {}=FILE.npy",
+                  interface.inputs.front().name));
     only = &feature;
   }
   if (!only) misuse("the model takes no inputs");
@@ -48,7 +51,8 @@ Features features_of(data::NamedArrays arrays) {
 Rows read_file(const std::string& path, const Interface& interface) {
   if (path.ends_with(".npz")) return rows_of(features_of(data::read_npz(path)), interface);
   if (path.ends_with(".npy")) return rows_of({{only_input(interface).name, data::read_npy(path)}}, interface);
-  if (path.ends_with(".json")) return with_note([&] { return path; }, [&] { return features_of_json(data::read_json(path)); });
+  if (path.ends_with(".json"))
+    return with_note([&] { return path; }, [&] { return features_of_json(data::read_json(path)); });
   misuse(text("--inputs '{}': the name must end in .npz, .npy or .json", printable(path)));
 }
 
@@ -63,8 +67,10 @@ FeatureValue literal(const Feature& feature, const std::string& given) {
   try {
     value = data::parse_json(given);
   } catch (const Error&) {
-    misuse(text("input '{}' takes {}; '{}' is neither a number, a list nor the name of a file that it can be read from",
-                feature.name, name_of(feature.kind), printable(given)));
+    misuse(
+        text("input '{}' takes {}; '{}' is neither a number, a list nor the name of a file that it can be "
+             "read from",
+             feature.name, name_of(feature.kind), printable(given)));
   }
   return value_of_json(value);
 }
@@ -80,8 +86,11 @@ FeatureValue read_value(const Feature& feature, const std::string& given) {
     }
     misuse(text("input '{}' takes {}, not an image", feature.name, name_of(feature.kind)));
   }
-  if (given.ends_with(".json")) return with_note([&] { return given; }, [&] { return value_of_json(data::read_json(given)); });
-  if (feature.kind == FeatureKind::image) misuse(text("input '{}' is an image: '{}' is not the name of a .png, .jpg or .npy file", feature.name, printable(given)));
+  if (given.ends_with(".json"))
+    return with_note([&] { return given; }, [&] { return value_of_json(data::read_json(given)); });
+  if (feature.kind == FeatureKind::image)
+    misuse(text("input '{}' is an image: '{}' is not the name of a .png, .jpg or .npy file", feature.name,
+                printable(given)));
   return literal(feature, given);
 }
 
@@ -89,7 +98,8 @@ std::pair<std::string, FeatureValue> read_pair(const std::string& given, const I
   // The longest declared name that fits, since a name may hold a '='.
   for (std::size_t at = given.rfind('='); at != std::string::npos && at > 0; at = given.rfind('=', at - 1))
     for (const Feature& feature : interface.inputs)
-      if (feature.name == given.substr(0, at)) return {feature.name, read_value(feature, given.substr(at + 1))};
+      if (feature.name == given.substr(0, at))
+        return {feature.name, read_value(feature, given.substr(at + 1))};
   std::size_t at = given.find('=');
   if (at == std::string::npos) misuse(text("--input '{}' is not NAME=VALUE", printable(given)));
   feature_named(interface, given.substr(0, at));
@@ -111,7 +121,8 @@ void merge(Rows& to, const Rows& from, bool replace) {
   for (std::size_t k = 0; k < to.rows.size(); ++k)
     for (const auto& [name, value] : from.rows[from.batch ? k : 0]) {
       FeatureValue* there = find_in(to.rows[k], name);
-      if (there && !replace) misuse(text("input '{}' is given twice: a step ends with its --outputs", printable(name)));
+      if (there && !replace)
+        misuse(text("input '{}' is given twice: a step ends with its --outputs", printable(name)));
       if (there) *there = value;
       else to.rows[k].emplace_back(name, value);
     }
@@ -122,7 +133,8 @@ void merge(Rows& to, const Rows& from, bool replace) {
 Rows read_inputs(const Step& step, const Interface& interface) {
   Rows all{{Features{}}, false};
   for (const std::string& file : step.files) merge(all, read_file(file, interface), false);
-  for (const std::string& value : step.values) merge(all, rows_of({read_pair(value, interface)}, interface), true);
+  for (const std::string& value : step.values)
+    merge(all, rows_of({read_pair(value, interface)}, interface), true);
   if (all.rows.empty()) throw Error(Code::bad_input, "the inputs have no rows");
   return all;
 }

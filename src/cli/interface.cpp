@@ -44,7 +44,8 @@ std::string example_value(const Feature& feature) {
 }  // namespace
 
 std::string quoted_for_shell(std::string_view word) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos) return std::string(word);
   std::string out = "'";
   for (char c : word) c == '\'' ? out += "'\\''" : out += c;
@@ -63,7 +64,8 @@ std::string ready_command(const std::string& path, const Interface& interface, s
   std::string line = "tl predict " + quoted_for_shell(path);
   if (!function.empty()) line += " --function " + quoted_for_shell(function);
   for (const Feature& feature : interface.inputs)
-    if (!feature.optional) line += " --input " + quoted_for_shell(feature.name + "=" + example_value(feature));
+    if (!feature.optional)
+      line += " --input " + quoted_for_shell(feature.name + "=" + example_value(feature));
   return printable(line, 2000);
 }
 

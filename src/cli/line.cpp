@@ -20,22 +20,26 @@ bool is_positional(const Option& option) { return !option.name.starts_with('-');
 bool is_flag(const Option& option) { return std::holds_alternative<bool*>(option.target); }
 std::string first_name(const Option& option) { return option.name.substr(0, option.name.find(',')); }
 
-template <class T>
-T number_of(const Option& option, const std::string& given, std::string_view kind) {
+template <class T> T number_of(const Option& option, const std::string& given, std::string_view kind) {
   T x{};
   auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), x);
   if (error != std::errc() || end != given.data() + given.size())
     misuse(text("{}: '{}' is not {}", first_name(option), printable(given), kind));
   auto wide = static_cast<double>(x);
-  if (!(wide >= option.lowest)) misuse(text("{} is at least {}, not {}", first_name(option), option.lowest, printable(given)));
-  if (!(wide <= option.highest)) misuse(text("{} is at most {}, not {}", first_name(option), option.highest, printable(given)));
+  if (!(wide >= option.lowest))
+    misuse(text("{} is at least {}, not {}", first_name(option), option.lowest, printable(given)));
+  if (!(wide <= option.highest))
+    misuse(text("{} is at most {}, not {}", first_name(option), option.highest, printable(given)));
   return x;
 }
 
 void check_choice(const Option& option, const std::string& given) {
-  if (option.choices.empty() || std::find(option.choices.begin(), option.choices.end(), given) != option.choices.end()) return;
-  std::vector<std::string_view> all(option.choices.begin(), option.choices.end());
-  misuse(text("{} cannot be '{}'{}: it is one of {}", first_name(option), printable(given), did_you_mean(given, all), join(option.choices, ", ")));
+  const std::vector<std::string>& all = option.choices;
+  if (all.empty() || given == option.hidden_choice || std::find(all.begin(), all.end(), given) != all.end())
+    return;
+  std::vector<std::string_view> names(all.begin(), all.end());
+  misuse(text("{} cannot be '{}'{}: it is one of {}", first_name(option), printable(given),
+              did_you_mean(given, names), join(all, ", ")));
 }
 
 struct Store {  // one value into a target
@@ -44,7 +48,9 @@ struct Store {  // one value into a target
   void operator()(bool* to) const { *to = true; }
   void operator()(int* to) const { *to = number_of<int>(option, given, "a whole number"); }
   void operator()(std::int64_t* to) const { *to = number_of<std::int64_t>(option, given, "a whole number"); }
-  void operator()(std::uint64_t* to) const { *to = number_of<std::uint64_t>(option, given, "a whole number of at least 0"); }
+  void operator()(std::uint64_t* to) const {
+    *to = number_of<std::uint64_t>(option, given, "a whole number of at least 0");
+  }
   void operator()(double* to) const { *to = number_of<double>(option, given, "a number"); }
   void operator()(std::string* to) const { *to = given; }
   void operator()(std::vector<std::string>* to) const { to->push_back(given); }
@@ -61,8 +67,10 @@ void add_option(CLI::App& app, const Option& option) {
     app.add_flag_function(option.name, [&option](std::int64_t) { store(option, ""); });
     return;
   }
-  app.add_option_function<std::string>(option.name, [&option](const std::string& given) { store(option, given); })
-      ->trigger_on_parse()->expected(1);
+  app.add_option_function<std::string>(option.name,
+                                       [&option](const std::string& given) { store(option, given); })
+      ->trigger_on_parse()
+      ->expected(1);
 }
 
 void fill_positional(std::span<const std::string> words, std::span<const Option> options) {
@@ -79,7 +87,8 @@ void fill_positional(std::span<const std::string> words, std::span<const Option>
 void refuse_unknown(const std::string& word, std::span<const Option> options) {
   std::vector<std::string_view> names{"--help"};
   for (const Option& option : options)
-    if (!is_positional(option) && !option.help.empty()) names.push_back(std::string_view(option.name).substr(0, option.name.find(',')));
+    if (!is_positional(option) && !option.help.empty())
+      names.push_back(std::string_view(option.name).substr(0, option.name.find(',')));
   std::string name = word.substr(0, word.find('='));
   misuse(text("unknown option '{}'{}", printable(name), did_you_mean(name, names)));
 }
@@ -124,7 +133,8 @@ void read_line(std::vector<std::string> words, std::span<const Option> options) 
   for (const Option& option : options)
     if (!is_positional(option)) add_option(app, option);
   std::size_t cut = static_cast<std::size_t>(std::find(words.begin(), words.end(), "--") - words.begin());
-  std::vector<std::string> after(words.begin() + static_cast<std::ptrdiff_t>(std::min(cut + 1, words.size())), words.end());
+  std::vector<std::string> after(words.begin() + static_cast<std::ptrdiff_t>(std::min(cut + 1, words.size())),
+                                 words.end());
   words.resize(cut);
   std::reverse(words.begin(), words.end());  // as CLI11 takes a vector
   try {
@@ -132,9 +142,7 @@ void read_line(std::vector<std::string> words, std::span<const Option> options) 
   } catch (const CLI::ArgumentMismatch& e) {
     std::string what = e.what();
     misuse(text("{} needs a value", what.substr(0, what.find_first_of(" :"))));
-  } catch (const CLI::ParseError& e) {
-    misuse(e.what());
-  }
+  } catch (const CLI::ParseError& e) { misuse(e.what()); }
   std::vector<std::string> bare = app.remaining();
   for (const std::string& word : bare)
     if (word.size() > 1 && word[0] == '-') refuse_unknown(word, options);
@@ -148,7 +156,8 @@ std::string options_text(std::span<const Option> options) {
   for (const Option& option : options) {
     if (is_positional(option) || option.help.empty()) continue;
     std::string names = option.name;
-    for (std::size_t at; (at = names.find(',')) != std::string::npos && names[at + 1] != ' ';) names.replace(at, 1, ", ");
+    for (std::size_t at; (at = names.find(',')) != std::string::npos && names[at + 1] != ' ';)
+      names.replace(at, 1, ", ");
     std::string head = text("  {}{}{}", names, option.value.empty() ? "" : " ", option.value);
     if (head.size() + 2 > column) head += "\n" + std::string(column, ' ');
     else head.resize(column, ' ');
@@ -167,7 +176,8 @@ std::string usage_text(std::string_view name, const Command& command) {
     line += option.required ? " " + shown : " [" + shown + "]";
   }
   if (command.rest) line += text(" [{}…]", command.rest_name);
-  bool any = std::any_of(command.options.begin(), command.options.end(), [](const Option& o) { return !is_positional(o) && !o.help.empty(); });
+  bool any = std::any_of(command.options.begin(), command.options.end(),
+                         [](const Option& o) { return !is_positional(o) && !o.help.empty(); });
   return any ? line + " [OPTIONS]" : line;
 }
 

@@ -8,7 +8,8 @@ namespace tl::cli {
 // The first argument that is neither an option nor an option's value; words.size() if there is none.
 std::size_t first_bare(std::span<const std::string> words, std::span<const Option> options);
 
-// Fills the targets; throws Error(bad_use) that names the option. What is not an option fills the positional ones.
+// Fills the targets; throws Error(bad_use) that names the option. What is not an option fills the positional
+// ones.
 void read_line(std::vector<std::string> words, std::span<const Option> options);
 
 // Lines of "  --name VALUE   help", wrapped; positional arguments are left out.

@@ -24,7 +24,9 @@ constexpr Row rows[] = {
 #undef COMMAND
 };
 
-int status_of(Code code) { return code == Code::bad_use ? wrong_use : code == Code::interrupted ? interrupted : failed; }
+int status_of(Code code) {
+  return code == Code::bad_use ? wrong_use : code == Code::interrupted ? interrupted : failed;
+}
 
 void complain(const std::string& line) { std::fprintf(stderr, "tl: %s\n", line.c_str()); }
 
@@ -34,34 +36,44 @@ struct Asked {  // instead of running anything
 
 std::vector<Option> global_options(Global& global, Asked& asked) {
   Settings& settings = global.settings;
+  Option precision{"--precision", "P",
+                   "auto (ML Programs as typed, everything else fp32), fp16, fp32 or bf16",
+                   &settings.precision};
+  precision.hidden_choice = "reference";  // everything through the float64 references: to judge the rest
+  Option threads{"--threads", "N", "threads to compute with (default: the physical cores there are)",
+                 &settings.threads};
+  Option isa{"--isa", "I", "at most this instruction set: base, avx2, avx512, avx512fp16 or amx",
+             &global.isa};
   return {
       {"--help,-h", "", "this page, or that of the command", &asked.help},
       {"--version", "", "commit, compiler and instruction set", &asked.version},
       {"--quiet,-q", "", "no notices on standard error", &global.quiet},
-      {"--threads", "N", "threads to compute with (default: the physical cores there are)", &settings.threads, {}, 1, 1024},
+      within(1, 1024, threads),
       {"--device", "D", "auto or cpu", &global.device},
-      {"--precision", "P", "auto (ML Programs as typed, everything else fp32), fp16, fp32 or bf16", &settings.precision,
-       {"auto", "fp16", "fp32", "bf16", "reference"}},
-      {"--isa", "I", "at most this instruction set: base, avx2, avx512, avx512fp16 or amx", &global.isa,
-       {"base", "avx2", "avx512", "avx512fp16", "amx"}},
+      one_of({"auto", "fp16", "fp32", "bf16"}, precision),
+      one_of({"base", "avx2", "avx512", "avx512fp16", "amx"}, isa),
       {"--seed", "N", "of random numbers (default 0)", &settings.seed},
-      {"--timeout", "S", "seconds that a run may take", &settings.timeout, {}, 1e-9},
+      within(1e-9, 1e9, {"--timeout", "S", "seconds that a run may take", &settings.timeout}),
       {"--max-memory", "B", "bytes the process may use: 512M, 4G", &global.max_memory},
       {"--no-cache", "", "neither read nor write the plan cache", &global.no_cache},
   };
 }
 
 std::string program_help(std::span<const Option> globals) {
-  std::string page = "Usage: tl COMMAND [ARGUMENTS] [OPTIONS]\n\nRuns Core ML, GGUF and SafeTensors models, and programs in the TensorLogic language.\n\nCommands:\n";
+  std::string page =
+      "Usage: tl COMMAND [ARGUMENTS] [OPTIONS]\n\nRuns Core ML, GGUF and SafeTensors models, and programs in "
+      "the TensorLogic language.\n\nCommands:\n";
   for (const Row& row : rows) page += text("  {:<10} {}\n", row.name, row.summary);
   return page + "\nOptions of every command, before or after it:\n" + options_text(globals) +
-         "\nExample:\n  tl predict model.mlpackage --input image=cat.jpg --top 3\n\n'tl COMMAND --help' says more about each.\n";
+         "\nExample:\n  tl predict model.mlpackage --input image=cat.jpg --top 3\n\n'tl COMMAND --help' says "
+         "more about each.\n";
 }
 
 std::string command_help(const Row& row, const Command& command) {
   std::string own = options_text(command.options);
-  return text("Usage: {}\n\n{}\n", usage_text(row.name, command), command.about) + (own.empty() ? "" : "\nOptions:\n" + own) +
-         "\nExample:\n" + command.example + "\n'tl --help' lists the options of every command.\n";
+  return text("Usage: {}\n\n{}\n", usage_text(row.name, command), command.about) +
+         (own.empty() ? "" : "\nOptions:\n" + own) + "\nExample:\n" + command.example +
+         "\n'tl --help' lists the options of every command.\n";
 }
 
 const Row& find_row(const std::string& name) {
@@ -78,7 +90,8 @@ int answer(const Asked& asked, const std::string& help) {
   return fine;
 }
 
-int run_command(const Row& row, std::vector<std::string> words, std::vector<Option> globals, Global& global, Asked& asked) {
+int run_command(const Row& row, std::vector<std::string> words, std::vector<Option> globals, Global& global,
+                Asked& asked) {
   Command command = row.make();
   std::vector<Option> options = std::move(globals);
   options.insert(options.end(), command.options.begin(), command.options.end());
@@ -126,9 +139,7 @@ int guarded(int argc, char** argv) noexcept {
   } catch (const Error& e) {
     complain(e.what());
     return status_of(e.code());
-  } catch (const std::bad_alloc&) {
-    complain("out of memory");
-  } catch (const std::exception& e) {
+  } catch (const std::bad_alloc&) { complain("out of memory"); } catch (const std::exception& e) {
     complain(e.what());
   }
   return failed;

@@ -32,20 +32,29 @@ void print_table() {
   std::vector<const OpDef*> ops = sorted_ops();
   std::size_t width = 0;
   for (const OpDef* op : ops) width = std::max(width, op->name.size());
-  std::string page = text(row_form, "operation", width, "reference", "cpu", "gradient", "Core ML", "Neural Engine", "language");
+  std::string page = text(row_form, "operation", width, "reference", "cpu", "gradient", "Core ML",
+                          "Neural Engine", "language");
   for (const OpDef* op : ops) {
-    std::string mil = op->mil.name.empty() ? "-" : op->mil.name == op->name ? "yes" : std::string(op->mil.name);
-    page += text(row_form, op->name, width, yes(op->reference || op->evaluate || op->decompose), yes(cpu::has_kernel(*op)),
-                 yes(is_differentiable(*op)), mil, fit_name(*op), yes(is_function(*op)));
+    std::string mil = op->mil.name.empty()       ? "-"
+                      : op->mil.name == op->name ? "yes"
+                                                 : std::string(op->mil.name);
+    page += text(row_form, op->name, width, yes(op->reference || op->evaluate || op->decompose),
+                 yes(cpu::has_kernel(*op)), yes(is_differentiable(*op)), mil, fit_name(*op),
+                 yes(is_function(*op)));
   }
   std::fputs(page.c_str(), stdout);
-  std::printf("%zu operations. cpu: has a kernel of its own, otherwise its reference runs. 'tl ops NAME' is a page about one.\n", ops.size());
+  std::printf(
+      "%zu operations. cpu: has a kernel of its own, otherwise its reference runs. 'tl ops NAME' is a page "
+      "about one.\n",
+      ops.size());
 }
 
 std::string signature(const OpDef& op) {
   std::vector<std::string> words;
   for (const InputDef& input : op.inputs)
-    words.push_back(std::string(input.name) + (input.arity == Arity::optional ? "?" : input.arity == Arity::many ? "…" : ""));
+    words.push_back(std::string(input.name) + (input.arity == Arity::optional ? "?"
+                                               : input.arity == Arity::many   ? "…"
+                                                                              : ""));
   for (const AttrDef& attr : op.attrs) {
     bool bare = attr.fallback == required || attr.fallback == absent;
     words.push_back(bare ? text("{}:", attr.name) : text("{}: {}", attr.name, attr.fallback));
@@ -70,14 +79,18 @@ void print_page(const OpDef& op) {
   if (op.inputs.size() > 0) page += "\nInputs\n";
   for (const InputDef& input : op.inputs) {
     constexpr const char* arities[] = {"", "optional", "any number"};
-    std::string line = text("  {:<{}}  {}", input.name, width, arities[static_cast<std::size_t>(input.arity)]);
+    std::string line =
+        text("  {:<{}}  {}", input.name, width, arities[static_cast<std::size_t>(input.arity)]);
     page += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   if (op.attrs.size() > 0) page += "\nAttributes\n";
   for (const AttrDef& attr : op.attrs) page += attr_text(attr, width);
   if (op.outputs.size() > 0) page += "\nOutputs\n";
   for (std::string_view output : op.outputs) page += text("  {}\n", output);
-  page += text("\nCore ML        {}\n", op.mil.name.empty() ? "no operation of its own" : text("{}, since iOS {}", op.mil.name, op.mil.since < 9 ? op.mil.since + 10 : op.mil.since + 17));
+  page += text("\nCore ML        {}\n", op.mil.name.empty()
+                                            ? "no operation of its own"
+                                            : text("{}, since iOS {}", op.mil.name,
+                                                   op.mil.since < 9 ? op.mil.since + 10 : op.mil.since + 17));
   page += text("Gradient       {}\n", yes(is_differentiable(op)));
   page += text("CPU            {}\n", cpu::has_kernel(op) ? "a kernel of its own" : "its reference");
   std::string fit = std::string(fit_name(op));
@@ -96,13 +109,17 @@ Command ops_command() {
   };
   auto o = std::make_shared<Options>();
   Command command;
-  command.about = "Lists the operations: of graphs, of Core ML programs, and functions of the language. With a name, a page about it.";
+  command.about =
+      "Lists the operations: of graphs, of Core ML programs, and functions of the language. With a name, a "
+      "page about it.";
   command.example = "  tl ops\n  tl ops conv\n";
-  command.options = {argument("NAME", &o->name, false), {"--names", "", "only the names, one a line", &o->names}};
+  command.options = {argument("NAME", &o->name, false),
+                     {"--names", "", "only the names, one a line", &o->names}};
   command.run = [o](Global&) {
     if (!o->name.empty()) print_page(find_op(o->name));
     else if (o->names)
-      for (const OpDef* op : sorted_ops()) std::printf("%.*s\n", static_cast<int>(op->name.size()), op->name.data());
+      for (const OpDef* op : sorted_ops())
+        std::printf("%.*s\n", static_cast<int>(op->name.size()), op->name.data());
     else print_table();
     return 0;
   };

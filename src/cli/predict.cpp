@@ -24,7 +24,8 @@ struct Options {
 };
 
 bool needs_inputs(const Interface& interface) {
-  return std::any_of(interface.inputs.begin(), interface.inputs.end(), [](const Feature& f) { return !f.optional; });
+  return std::any_of(interface.inputs.begin(), interface.inputs.end(),
+                     [](const Feature& f) { return !f.optional; });
 }
 
 // What a model takes, for those who gave it nothing.
@@ -32,11 +33,13 @@ int explain(const Options& options, const Model& model, const Step& step) {
   const Interface& interface = model.function(step.function).interface;
   std::fputs(interface_text(interface).c_str(), stdout);
   std::printf("\nTo run it:\n  %s\nor with inputs made up:\n  tl predict %s --random\n",
-              ready_command(options.model, interface, step.function).c_str(), printable(quoted_for_shell(options.model), 2000).c_str());
+              ready_command(options.model, interface, step.function).c_str(),
+              printable(quoted_for_shell(options.model), 2000).c_str());
   return 0;
 }
 
-void run_step(const Options& options, const Step& step, const Model& model, State& state, const Global& global) {
+void run_step(const Options& options, const Step& step, const Model& model, State& state,
+              const Global& global) {
   const Interface& interface = model.function(step.function).interface;
   model.graph(step.function);  // before the inputs are read: why it cannot run
   Rows inputs = read_inputs(step, interface);
@@ -54,7 +57,9 @@ void run_step(const Options& options, const Step& step, const Model& model, Stat
   }
   if (!step.outputs.empty()) write_results(step.outputs, results, global);
   if (!step.expect.empty()) {
-    std::string verdict = with_note([&] { return step.expect; }, [&] { return compare(results, read_results(step.expect), options.tolerance); });
+    std::string verdict =
+        with_note([&] { return step.expect; },
+                  [&] { return compare(results, read_results(step.expect), options.tolerance); });
     std::printf("%s\n", verdict.c_str());
   } else if (step.outputs.empty()) print_results(results, options.top);
 }
@@ -64,20 +69,24 @@ int predict(const Options& options, Global& global) {
   std::unique_ptr<Runtime> runtime = global.runtime();
   std::shared_ptr<Model> model = Model::load(options.model, *runtime);
   const Step& first = steps.front();
-  if (!first.has_inputs() && !options.random && needs_inputs(model->function(first.function).interface)) return explain(options, *model, first);
+  if (!first.has_inputs() && !options.random && needs_inputs(model->function(first.function).interface))
+    return explain(options, *model, first);
   State state;
   for (const Step& step : steps) run_step(options, step, *model, state, global);
   return 0;
 }
 
 constexpr const char* about =
-    "Runs a model. A step is everything up to and including its --outputs; several steps share one state, in order. Arrays with one\n"
-    "more dimension than the model takes, and JSON lists, are a batch. Without any input, prints what the model takes.";
+    "Runs a model. A step is everything up to and including its --outputs; several steps share one state, in "
+    "order. Arrays with one\n"
+    "more dimension than the model takes, and JSON lists, are a batch. Without any input, prints what the "
+    "model takes.";
 
 constexpr const char* example =
     "  tl predict digits.mlpackage --input image=scan.png --top 3\n"
     "  tl predict net.mlpackage --inputs in.npz --outputs out.npz --expect want.npz --rtol 1e-2\n"
-    "  tl predict llm.mlpackage --inputs token0.npz --outputs out0.npz --inputs token1.npz --outputs out1.npz\n";
+    "  tl predict llm.mlpackage --inputs token0.npz --outputs out0.npz --inputs token1.npz --outputs "
+    "out1.npz\n";
 
 }  // namespace
 
@@ -88,16 +97,22 @@ Command predict_command() {
   command.example = example;
   command.options = {
       argument("MODEL", &o->model),
-      {"--inputs", "FILE", "features by name: .npz, .json ({feature: value}, or a list of them), or one array as .npy", &o->line},
-      {"--input", "NAME=VALUE", "one feature: a .png, .jpg, .npy or .json file, a number, text, or a list as JSON; overrides --inputs", &o->line},
-      {"--outputs", "FILE", "where the results go: .npz, or .json for dictionaries too; without it they are summarised", &o->line},
+      {"--inputs", "FILE",
+       "features by name: .npz, .json ({feature: value}, or a list of them), or one array as .npy", &o->line},
+      {"--input", "NAME=VALUE",
+       "one feature: a .png, .jpg, .npy or .json file, a number, text, or a list as JSON; overrides --inputs",
+       &o->line},
+      {"--outputs", "FILE",
+       "where the results go: .npz, or .json for dictionaries too; without it they are summarised", &o->line},
       {"--function", "NAME", "the function of a model that has several", &o->line},
       {"--expect", "FILE", "compare with this .npz or .json; fails naming the worst element", &o->line},
-      {"--rtol", "X", "relative tolerance of --expect (default 0.001)", &o->tolerance.relative, {}, 0},
-      {"--atol", "X", "absolute tolerance of --expect (default 0.001)", &o->tolerance.absolute, {}, 0},
+      within(0, 1e9,
+             {"--rtol", "X", "relative tolerance of --expect (default 0.001)", &o->tolerance.relative}),
+      within(0, 1e9,
+             {"--atol", "X", "absolute tolerance of --expect (default 0.001)", &o->tolerance.absolute}),
       {"--random", "", "make up what is not given, from --seed", &o->random},
       {"--keep", "NAME", "give this intermediate value as well; may be repeated", &o->keep},
-      {"--top", "K", "entries shown of a classifier's dictionary (default 5)", &o->top, {}, 1, 1e6},
+      within(1, 1e6, {"--top", "K", "entries shown of a classifier's dictionary (default 5)", &o->top}),
   };
   command.run = [o](Global& global) { return predict(*o, global); };
   return command;

@@ -28,12 +28,14 @@ Tensor random_tensor(const Feature& feature, Random& random) {
   for (Dim& d : shape)
     if (!is_known(d)) d = 1;
   std::vector<double> values(static_cast<std::size_t>(volume(shape)));
-  for (double& x : values) x = is_float(feature.dtype) ? random.unit() : static_cast<double>(random.next() >> 63);
+  for (double& x : values)
+    x = is_float(feature.dtype) ? random.unit() : static_cast<double>(random.next() >> 63);
   return from_doubles(values, feature.dtype, shape);
 }
 
 Image random_image(const Feature& feature, Random& random) {
-  if (feature.shape.size() != 2) throw Error(Code::bad_input, text("input '{}' has no size of its own: give an image", feature.name));
+  if (feature.shape.size() != 2)
+    throw Error(Code::bad_input, text("input '{}' has no size of its own: give an image", feature.name));
   bool gray = feature.color == ColorSpace::gray || feature.color == ColorSpace::gray_f16;
   Shape shape = feature.shape;
   if (!gray) shape.push_back(3);
@@ -51,10 +53,13 @@ Features random_inputs(const Interface& interface, std::uint64_t seed) {
     switch (feature.kind) {
       case FeatureKind::tensor: features.emplace_back(feature.name, random_tensor(feature, random)); break;
       case FeatureKind::image: features.emplace_back(feature.name, random_image(feature, random)); break;
-      case FeatureKind::int64: features.emplace_back(feature.name, static_cast<std::int64_t>(random.next() >> 63)); break;
+      case FeatureKind::int64:
+        features.emplace_back(feature.name, static_cast<std::int64_t>(random.next() >> 63));
+        break;
       case FeatureKind::double_: features.emplace_back(feature.name, random.unit()); break;
       default:
-        throw Error(Code::bad_input, text("input '{}' is {} and cannot be made up: give it with --input", feature.name, name_of(feature.kind)));
+        throw Error(Code::bad_input, text("input '{}' is {} and cannot be made up: give it with --input",
+                                          feature.name, name_of(feature.kind)));
     }
   }
   return features;

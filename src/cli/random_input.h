@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inputs made up from a seed: floats uniform in [0, 1), integers 0 or 1, images of random pixels; the default shapes.
+// Inputs made up from a seed: floats uniform in [0, 1), integers 0 or 1, images of random pixels; the default
+// shapes.
 #pragma once
 #include "model/value.h"
 

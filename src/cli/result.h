@@ -16,8 +16,8 @@ struct Tolerance {
   double relative = 1e-3, absolute = 1e-3;
 };
 
-// Every value of `expected` against the result of the same name. Throws Error that names the worst element; else gives
-// a line with the largest difference.
+// Every value of `expected` against the result of the same name. Throws Error that names the worst element;
+// else gives a line with the largest difference.
 std::string compare(const Rows& results, const Rows& expected, const Tolerance&);
 
 }  // namespace tl::cli

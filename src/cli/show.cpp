@@ -16,7 +16,8 @@ constexpr std::size_t most_tensors = 20, most_pairs = 40, most_items = 6;
 
 std::string grouped(std::int64_t n) {  // 1,234,567
   std::string digits = text("{}", n);
-  for (std::size_t at = digits.size(); at > 3 && at - 3 > (digits[0] == '-' ? 1u : 0u); at -= 3) digits.insert(at - 3, ",");
+  for (std::size_t at = digits.size(); at > 3 && at - 3 > (digits[0] == '-' ? 1u : 0u); at -= 3)
+    digits.insert(at - 3, ",");
   return digits;
 }
 
@@ -54,11 +55,13 @@ std::string format_text(const ModelFile& file, const Metadata& m) {
 std::string counts_text(std::span<const std::pair<std::string, std::int64_t>> counts) {
   std::size_t width = 0;
   for (const auto& [name, n] : counts) width = std::max(width, printable(name).size());
-  std::size_t columns = std::clamp<std::size_t>(100 / (width + 10), 1, 4), rows = (counts.size() + columns - 1) / columns;
+  std::size_t columns = std::clamp<std::size_t>(100 / (width + 10), 1, 4),
+              rows = (counts.size() + columns - 1) / columns;
   std::string page;
   for (std::size_t r = 0; r < rows; ++r) {
     std::string row = " ";
-    for (std::size_t k = r; k < counts.size(); k += rows) row += text(" {:<{}} {:>5}   ", printable(counts[k].first), width, counts[k].second);
+    for (std::size_t k = r; k < counts.size(); k += rows)
+      row += text(" {:<{}} {:>5}   ", printable(counts[k].first), width, counts[k].second);
     page += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
   }
   return page;
@@ -70,13 +73,15 @@ std::string operations_text(const ModelFile& file, const Function& function, boo
   std::int64_t total = 0;
   for (const auto& [name, n] : counts) total += n;
   std::string where = several ? text(" of function {}", printable(function.name)) : "";
-  return text("{}{}: {}\n", function.graph ? "Operations" : "Layers", where, grouped(total)) + counts_text(counts);
+  return text("{}{}: {}\n", function.graph ? "Operations" : "Layers", where, grouped(total)) +
+         counts_text(counts);
 }
 
 std::string functions_text(const ModelFile& file) {
   std::string page = "Functions\n";
   for (const Function& function : file.functions) {
-    page += text("  {}{}\n", printable(function.name), function.name == file.default_function ? " (default)" : "");
+    page += text("  {}{}\n", printable(function.name),
+                 function.name == file.default_function ? " (default)" : "");
     if (function.interface.inputs.size() + function.interface.outputs.size() == 0) continue;
     std::string inner = interface_text(function.interface);
     for (std::string_view row : split(inner, '\n'))
@@ -91,21 +96,26 @@ std::string tensors_text(const ModelFile& file) {
   std::string page = text("Tensors: {}\n", grouped(static_cast<std::int64_t>(file.tensors.size())));
   for (std::size_t i = 0; i < shown; ++i) {
     const NamedTensor& t = file.tensors[i];
-    page += text("  {:<{}}  {:<6} {}{}\n", printable(t.name), width, t.stored, text_of(t.shape), t.readable ? "" : "  (shown only: not read as numbers)");
+    page += text("  {:<{}}  {:<6} {}{}\n", printable(t.name), width, t.stored, text_of(t.shape),
+                 t.readable ? "" : "  (shown only: not read as numbers)");
   }
-  if (shown < file.tensors.size()) page += text("  … and {} more (--json lists all)\n", file.tensors.size() - shown);
+  if (shown < file.tensors.size())
+    page += text("  … and {} more (--json lists all)\n", file.tensors.size() - shown);
   return page;
 }
 
 std::string pairs_text(const ModelFile& file) {
   std::string page;
   std::size_t width = 0, shown = 0;
-  for (const auto& [key, value] : file.meta) width = std::max(width, std::min<std::size_t>(printable(key).size(), 48));
-  for (const auto& [key, value] : file.user) width = std::max(width, std::min<std::size_t>(printable(key).size(), 48));
+  for (const auto& [key, value] : file.meta)
+    width = std::max(width, std::min<std::size_t>(printable(key).size(), 48));
+  for (const auto& [key, value] : file.user)
+    width = std::max(width, std::min<std::size_t>(printable(key).size(), 48));
   for (const auto& [key, value] : file.meta)
     if (++shown <= most_pairs) page += text("  {:<{}}  {}\n", printable(key), width, short_text(value));
   if (shown > most_pairs) page += text("  … and {} more (--json lists all)\n", shown - most_pairs);
-  for (const auto& [key, value] : file.user) page += text("  {:<{}}  {}\n", printable(key), width, printable(value, 120));
+  for (const auto& [key, value] : file.user)
+    page += text("  {:<{}}  {}\n", printable(key), width, printable(value, 120));
   return page.empty() ? page : "Metadata\n" + page;
 }
 
@@ -121,10 +131,12 @@ void append_part(std::string& page, const std::string& name, const ModelFile& pa
 }
 
 std::string why_not_text(const ModelFile& file) {
-  if (file.functions.empty()) return "it holds weights and no program: read them in a script with load_model(…).get_tensor(\"NAME\")";
+  if (file.functions.empty())
+    return "it holds weights and no program: read them in a script with load_model(…).get_tensor(\"NAME\")";
   const Function* function = default_function_of(file);
   if (function->graph) return "";
-  return function->why_not.empty() ? text("models of type {} are not run by this version", file.type) : function->why_not;
+  return function->why_not.empty() ? text("models of type {} are not run by this version", file.type)
+                                   : function->why_not;
 }
 
 std::string page_of(const ModelFile& file) {
@@ -142,11 +154,14 @@ std::string page_of(const ModelFile& file) {
   line(page, "Cannot run", why_not_text(file), 1000);
   if (file.functions.size() > 1) page += functions_text(file);
   else page += interface_text(m.interface);
-  if (!m.interface.predicted_feature.empty()) page += text("Predicts {}\n", printable(m.interface.predicted_feature));
-  for (const Function& function : file.functions) page += operations_text(file, function, file.functions.size() > 1);
+  if (!m.interface.predicted_feature.empty())
+    page += text("Predicts {}\n", printable(m.interface.predicted_feature));
+  for (const Function& function : file.functions)
+    page += operations_text(file, function, file.functions.size() > 1);
   if (!file.parts.empty()) page += "Parts, in order\n";
   for (const auto& [name, part] : file.parts) append_part(page, name, part, 1);
-  bool graph = std::any_of(file.functions.begin(), file.functions.end(), [](const Function& f) { return f.graph.has_value(); });
+  bool graph = std::any_of(file.functions.begin(), file.functions.end(),
+                           [](const Function& f) { return f.graph.has_value(); });
   if (!file.tensors.empty() && !graph) page += tensors_text(file);
   return page + pairs_text(file);
 }
@@ -162,7 +177,8 @@ std::string short_text(const MetaValue& value) {
     std::string operator()(const std::string& s) const { return printable(s, 100); }
     std::string operator()(const std::vector<MetaValue>& list) const {
       std::string all = "[";
-      for (std::size_t i = 0; i < std::min(list.size(), most_items); ++i) all += (i ? ", " : "") + short_text(list[i]);
+      for (std::size_t i = 0; i < std::min(list.size(), most_items); ++i)
+        all += (i ? ", " : "") + short_text(list[i]);
       return all + (list.size() > most_items ? text(", …] ({} items)", list.size()) : "]");
     }
   };
@@ -176,9 +192,12 @@ Command show_command() {
   };
   auto o = std::make_shared<Options>();
   Command command;
-  command.about = "Says what is in a model file: format, type, interface, operations, weights, precision, metadata.\nReads .mlpackage, .mlmodel, .mlmodelc, .gguf and .safetensors, also those that cannot run.";
+  command.about =
+      "Says what is in a model file: format, type, interface, operations, weights, precision, "
+      "metadata.\nReads .mlpackage, .mlmodel, .mlmodelc, .gguf and .safetensors, also those that cannot run.";
   command.example = "  tl show model.mlpackage\n  tl show weights.gguf --json\n";
-  command.options = {argument("MODEL", &o->model), {"--json", "", "the same as data, everything listed", &o->json}};
+  command.options = {argument("MODEL", &o->model),
+                     {"--json", "", "the same as data, everything listed", &o->json}};
   command.run = [o](Global&) {
     ModelFile file = read_model(o->model);
     std::fputs((o->json ? json_of(file) : page_of(file)).c_str(), stdout);

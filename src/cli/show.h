@@ -6,7 +6,7 @@
 
 namespace tl::cli {
 
-std::string json_of(const ModelFile&);       // with the names of m.metadata
-std::string short_text(const MetaValue&);    // long lists and texts cut
+std::string json_of(const ModelFile&);     // with the names of m.metadata
+std::string short_text(const MetaValue&);  // long lists and texts cut
 
 }  // namespace tl::cli

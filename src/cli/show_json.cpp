@@ -43,7 +43,8 @@ Json json_of_feature(const Feature& feature) {
     j["color"] = color_name(feature.color);
   }
   if (!feature.enumerated.empty()) j["enumerated"] = feature.enumerated;
-  for (const DimRange& range : feature.ranges) j["ranges"].push_back({range.lowest, range.highest < 0 ? Json() : Json(range.highest)});
+  for (const DimRange& range : feature.ranges)
+    j["ranges"].push_back({range.lowest, range.highest < 0 ? Json() : Json(range.highest)});
   if (feature.optional) j["optional"] = true;
   if (feature.fallback) j["default"] = *feature.fallback;
   if (!feature.description.empty()) j["description"] = feature.description;
@@ -71,27 +72,41 @@ Json json_of_function(const ModelFile& file, const Function& function) {
 Json json_of_tensors(const ModelFile& file) {
   Json all = Json::array();
   for (const NamedTensor& t : file.tensors)
-    all.push_back({{"name", t.name}, {"type", t.stored}, {"shape", t.shape}, {"bytes", t.bytes}, {"readable", t.readable}});
+    all.push_back({{"name", t.name},
+                   {"type", t.stored},
+                   {"shape", t.shape},
+                   {"bytes", t.bytes},
+                   {"readable", t.readable}});
   return all;
 }
 
 Json json_of_precisions(const Metadata& m) {
   Json all = Json::array();
   for (const Precision& p : m.precisions)
-    all.push_back({{"type", p.name}, {"tensors", p.tensors}, {"parameters", p.parameters}, {"bytes", p.bytes}});
+    all.push_back(
+        {{"type", p.name}, {"tensors", p.tensors}, {"parameters", p.parameters}, {"bytes", p.bytes}});
   return all;
 }
 
 Json whole(const ModelFile& file) {
   Metadata m = metadata_of(file);
-  Json j{{"format", m.format},   {"container", file.container}, {"quantization", m.quantization}, {"type", m.type},
-         {"name", m.name},       {"author", m.author},          {"license", m.license},           {"version", m.version},
-         {"description", m.description}, {"spec_version", m.spec_version}, {"opset", m.opset}};
+  Json j{{"format", m.format},
+         {"container", file.container},
+         {"quantization", m.quantization},
+         {"type", m.type},
+         {"name", m.name},
+         {"author", m.author},
+         {"license", m.license},
+         {"version", m.version},
+         {"description", m.description},
+         {"spec_version", m.spec_version},
+         {"opset", m.opset}};
   j["inputs"] = json_of_features(m.interface.inputs);
   j["outputs"] = json_of_features(m.interface.outputs);
   j["states"] = json_of_features(m.interface.states);
   if (!m.interface.predicted_feature.empty()) j["predicted_feature"] = m.interface.predicted_feature;
-  if (!m.interface.predicted_probabilities.empty()) j["predicted_probabilities"] = m.interface.predicted_probabilities;
+  if (!m.interface.predicted_probabilities.empty())
+    j["predicted_probabilities"] = m.interface.predicted_probabilities;
   j["default_function"] = file.default_function;
   j["functions"] = Json::array();
   for (const Function& function : file.functions) j["functions"].push_back(json_of_function(file, function));
@@ -113,6 +128,8 @@ Json whole(const ModelFile& file) {
 
 }  // namespace
 
-std::string json_of(const ModelFile& file) { return whole(file).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string json_of(const ModelFile& file) {
+  return whole(file).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 }  // namespace tl::cli

@@ -20,7 +20,8 @@ std::vector<Step> steps_of(std::span<const Given> line) {
   Step now;
   bool begun = false;  // something since the last --outputs
   for (const auto& [option, value] : line) {
-    bool late = option == "--expect" && !begun && !steps.empty() && steps.back().expect.empty();  // written after its --outputs
+    bool late = option == "--expect" && !begun && !steps.empty() &&
+                steps.back().expect.empty();  // written after its --outputs
     if (option == "--expect") check_ending(option, value), (late ? steps.back() : now).expect = value;
     if (option == "--inputs") now.files.push_back(value);
     if (option == "--input") now.values.push_back(value);

@@ -20,7 +20,8 @@ std::string version_text() {
 #else
   std::string compiler = text("GCC {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
-  return text("tl {} (commit {}, {}), instruction set {}", TL_VERSION, TL_COMMIT, compiler, name_of(best_isa()));
+  return text("tl {} (commit {}, {}), instruction set {}", TL_VERSION, TL_COMMIT, compiler,
+              name_of(best_isa()));
 }
 
 }  // namespace tl::cli

@@ -39,10 +39,12 @@ Tensor row_of(const Tensor& t, std::int64_t k) {
   Shape shape(t.shape().begin() + 1, t.shape().end());
   std::int64_t size = volume(shape);
   if (t.dtype() == DType::string) {
-    std::span<const std::string> all = t.as<std::string>().subspan(static_cast<std::size_t>(k * size), static_cast<std::size_t>(size));
+    std::span<const std::string> all =
+        t.as<std::string>().subspan(static_cast<std::size_t>(k * size), static_cast<std::size_t>(size));
     return from_strings({all.begin(), all.end()}, shape);
   }
-  return Tensor(t.dtype(), shape, t.storage(), t.offset() + bytes_of(t.dtype(), size) * static_cast<std::size_t>(k));
+  return Tensor(t.dtype(), shape, t.storage(),
+                t.offset() + bytes_of(t.dtype(), size) * static_cast<std::size_t>(k));
 }
 
 const Feature* declared(const Interface& interface, const std::string& name) {
@@ -122,7 +124,8 @@ Features stacked(std::span<const Features> rows) {
     for (const Features& row : rows) {
       std::optional<Tensor> array = i < row.size() ? array_of(row[i].second) : std::nullopt;
       if (!array || (!arrays.empty() && array->type() != arrays.front().type()))
-        throw Error(Code::unsupported, text("output '{}' differs in shape from row to row: write it to a .json file", name));
+        throw Error(Code::unsupported,
+                    text("output '{}' differs in shape from row to row: write it to a .json file", name));
       arrays.push_back(std::move(*array));
     }
     all.emplace_back(name, stack(arrays));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several predictions at once: arrays with one more dimension than a feature declares are taken apart into rows, and
-// results of rows are stacked again.
+// Several predictions at once: arrays with one more dimension than a feature declares are taken apart into
+// rows, and results of rows are stacked again.
 #pragma once
 #include "model/value.h"
 

@@ -26,14 +26,14 @@ Shape shape_of(const Json& list) {
 }
 
 // Calls visit for every innermost value, after checking that all lists of a level have the same length.
-template <class Visit>
-void for_each_leaf(const Json& list, std::span<const Dim> shape, const Visit& visit) {
+template <class Visit> void for_each_leaf(const Json& list, std::span<const Dim> shape, const Visit& visit) {
   if (shape.empty()) {
     if (list.is_structured()) fail("a list holds lists and values side by side");
     visit(list);
     return;
   }
-  if (!list.is_array() || static_cast<Dim>(list.size()) != shape[0]) fail("a list is not rectangular: its rows have different lengths");
+  if (!list.is_array() || static_cast<Dim>(list.size()) != shape[0])
+    fail("a list is not rectangular: its rows have different lengths");
   for (const Json& inner : list) for_each_leaf(inner, shape.subspan(1), visit);
 }
 
@@ -49,7 +49,9 @@ Tensor tensor_of(const Json& list) {
       fractional = fractional || leaf.is_number_float();
       truth = truth && leaf.is_boolean();
       reals.push_back(leaf.is_boolean() ? leaf.get<bool>() : leaf.get<double>());
-      integers.push_back(leaf.is_boolean() ? leaf.get<bool>() : leaf.is_number_float() ? 0 : leaf.get<std::int64_t>());
+      integers.push_back(leaf.is_boolean()        ? leaf.get<bool>()
+                         : leaf.is_number_float() ? 0
+                                                  : leaf.get<std::int64_t>());
     } else fail("a list holds a value that is neither a number nor text");
   });
   if (!strings.empty() && !reals.empty()) fail("a list mixes numbers and text");
@@ -74,7 +76,8 @@ Features row_of_json(const Json& object) {
   if (!object.is_object()) fail("is not {feature: value} or a list of such");
   Features features;
   for (const auto& [name, value] : object.items())
-    features.emplace_back(name, with_note([&] { return text("'{}'", printable(name)); }, [&] { return value_of_json(value); }));
+    features.emplace_back(
+        name, with_note([&] { return text("'{}'", printable(name)); }, [&] { return value_of_json(value); }));
   return features;
 }
 
@@ -101,7 +104,8 @@ class ElementWriter {
   std::vector<std::int64_t> integers_ = {};
 };
 
-void append_nested(std::string& out, const ElementWriter& element, std::span<const Dim> shape, std::size_t& at) {
+void append_nested(std::string& out, const ElementWriter& element, std::span<const Dim> shape,
+                   std::size_t& at) {
   if (shape.empty()) {
     out += element(at++);
     return;
@@ -130,7 +134,8 @@ struct Writer {
   std::string operator()(const Dictionary& dictionary) const {
     std::string out = "{";
     for (const DictionaryEntry& entry : sorted_entries(dictionary))
-      out += text("{}{}: {}", out.size() > 1 ? ", " : "", data::quoted(entry.key), data::number_text(entry.value));
+      out += text("{}{}: {}", out.size() > 1 ? ", " : "", data::quoted(entry.key),
+                  data::number_text(entry.value));
     return out + "}";
   }
 };
@@ -163,8 +168,11 @@ std::vector<DictionaryEntry> sorted_entries(const Dictionary& dictionary) {
   if (!words) numbers = to_integers(dictionary.keys);
   for (std::size_t i = 0; i < values.size(); ++i)
     entries.push_back({words ? dictionary.keys.as<std::string>()[i] : text("{}", numbers[i]), values[i]});
-  auto height = [](const DictionaryEntry& e) { return e.value == e.value ? e.value : -std::numeric_limits<double>::infinity(); };
-  std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) { return height(a) > height(b); });
+  auto height = [](const DictionaryEntry& e) {
+    return e.value == e.value ? e.value : -std::numeric_limits<double>::infinity();
+  };
+  std::stable_sort(entries.begin(), entries.end(),
+                   [&](const auto& a, const auto& b) { return height(a) > height(b); });
   return entries;
 }
 
@@ -172,7 +180,8 @@ std::string json_of(const FeatureValue& value) { return std::visit(Writer{}, val
 
 std::string json_of(const Features& features) {
   std::string out = "{";
-  for (const auto& [name, value] : features) out += text("{}{}: {}", out.size() > 1 ? ", " : "", data::quoted(name), json_of(value));
+  for (const auto& [name, value] : features)
+    out += text("{}{}: {}", out.size() > 1 ? ", " : "", data::quoted(name), json_of(value));
   return out + "}";
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Features as JSON: an object {name: value}, or a list of them for a batch. Tensors are nested lists, dictionaries
-// objects; images are lists of rows.
+// Features as JSON: an object {name: value}, or a list of them for a batch. Tensors are nested lists,
+// dictionaries objects; images are lists of rows.
 #pragma once
 #include "format/data/json.h"
 #include "model/batch.h"

@@ -46,7 +46,8 @@ class Weights {
     for (const auto& [name, part] : file.parts) add(part);
   }
   std::vector<Precision> sorted() && {
-    std::stable_sort(all_.begin(), all_.end(), [](const Precision& a, const Precision& b) { return a.bytes > b.bytes; });
+    std::stable_sort(all_.begin(), all_.end(),
+                     [](const Precision& a, const Precision& b) { return a.bytes > b.bytes; });
     return std::move(all_);
   }
 
@@ -79,25 +80,32 @@ class Weights {
   }
 
   void add_plain(const Tensor& t) {
-    bool counts = t && t.rank() >= 1 && t.size() > 0 && (is_float(t.dtype()) || (is_integer(t.dtype()) && bits_of(t.dtype()) <= 8));
+    bool counts = t && t.rank() >= 1 && t.size() > 0 &&
+                  (is_float(t.dtype()) || (is_integer(t.dtype()) && bits_of(t.dtype()) <= 8));
     if (counts && first_time(t)) add(stored_name(t.dtype()), t.size(), t.bytes(), t.rank());
   }
 
   // names and bytes go along chains, so that a weight is counted once, at the end of its chain.
-  void add_compressed(const Graph& graph, const Node& node, std::vector<std::string>& names, std::vector<std::uint64_t>& bytes,
-                      const std::set<std::size_t>& expanded_further) {
+  void add_compressed(const Graph& graph, const Node& node, std::vector<std::string>& names,
+                      std::vector<std::uint64_t>& bytes, const std::set<std::size_t>& expanded_further) {
     std::uint64_t sum = 0;
     for (ValueId v : node.inputs)
-      if (v != no_value) sum += graph.value(v).is_constant() ? graph.value(v).constant.bytes() : bytes[index(v)];
-    bool mask_first = node.op->name == "constexpr_lut_to_sparse" || node.op->name == "constexpr_sparse_blockwise_shift_scale";
+      if (v != no_value)
+        sum += graph.value(v).is_constant() ? graph.value(v).constant.bytes() : bytes[index(v)];
+    bool mask_first = node.op->name == "constexpr_lut_to_sparse" ||
+                      node.op->name == "constexpr_sparse_blockwise_shift_scale";
     ValueId source = node.inputs[mask_first ? 1 : 0];
     const Tensor* data = graph.value(source).is_constant() ? &graph.value(source).constant : nullptr;
-    std::string name = data ? name_of_compressed(node, *data) : names[index(source)].empty() ? "Compressed" : names[index(source)];
+    std::string name = data                           ? name_of_compressed(node, *data)
+                       : names[index(source)].empty() ? "Compressed"
+                                                      : names[index(source)];
     for (ValueId v : node.outputs) names[index(v)] = name, bytes[index(v)] = sum;
     ValueId last = node.outputs.back();  // the sparse kinds give mask and values
-    bool end = std::none_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return expanded_further.contains(index(v)); });
+    bool end = std::none_of(node.outputs.begin(), node.outputs.end(),
+                            [&](ValueId v) { return expanded_further.contains(index(v)); });
     const Type& type = graph.type(last);
-    if (end && type.is_concrete() && (!data || first_time(*data))) add(name, volume(type.shape), sum, type.rank());
+    if (end && type.is_concrete() && (!data || first_time(*data)))
+      add(name, volume(type.shape), sum, type.rank());
   }
 
   static std::string name_of_compressed(const Node& node, const Tensor& data) {
@@ -125,7 +133,8 @@ std::string quantization_of(const ModelFile& file, std::span<const Precision> pr
     agrees = agrees || (n > 0 && file.quantization_hint.starts_with(p.name));
   }
   const std::string& hint = file.quantization_hint;
-  bool take = !hint.empty() && (majority == "Mixed" ? agrees : majority.empty() || hint.starts_with(majority));
+  bool take =
+      !hint.empty() && (majority == "Mixed" ? agrees : majority.empty() || hint.starts_with(majority));
   return take ? hint : majority;
 }
 
@@ -137,7 +146,8 @@ const Function* default_function_of(const ModelFile& file) {
   return file.functions.empty() ? nullptr : &file.functions.front();
 }
 
-std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile& file, const Function& function) {
+std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile& file,
+                                                                   const Function& function) {
   std::vector<std::pair<std::string, std::int64_t>> counts;
   if (!function.graph) counts = file.layers;
   else {
@@ -145,15 +155,19 @@ std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFi
     for_each_node(function.graph->body, [&](const Node& node) { ++found[std::string(node.op->name)]; });
     counts.assign(found.begin(), found.end());
   }
-  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(counts.begin(), counts.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   return counts;
 }
 
 Metadata metadata_of(const ModelFile& file) {
   Metadata m;
-  m.format = file.format, m.type = file.type, m.name = file.name, m.author = file.author, m.license = file.license;
-  m.version = file.version, m.description = file.description, m.spec_version = file.spec_version, m.user = file.user;
-  if (const Function* function = default_function_of(file)) m.interface = function->interface, m.opset = function->opset;
+  m.format = file.format, m.type = file.type, m.name = file.name, m.author = file.author,
+  m.license = file.license;
+  m.version = file.version, m.description = file.description, m.spec_version = file.spec_version,
+  m.user = file.user;
+  if (const Function* function = default_function_of(file))
+    m.interface = function->interface, m.opset = function->opset;
   for (const Function& function : file.functions) m.functions.push_back(function.name);
   Weights weights;
   weights.add(file);

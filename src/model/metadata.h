@@ -5,26 +5,28 @@
 
 namespace tl {
 
-struct Precision {  // the weights of one stored type
-  std::string name = {};         // "F16", "Q4_0", "Palettized4", "Int8"
+struct Precision {        // the weights of one stored type
+  std::string name = {};  // "F16", "Q4_0", "Palettized4", "Int8"
   std::int64_t tensors = 0, parameters = 0;
   std::uint64_t bytes = 0;       // as stored
   std::int64_t of_matrices = 0;  // parameters in weights of rank 2 and more
 };
 
 struct Metadata {
-  std::string format = {}, quantization = {}, type = {}, name = {}, author = {}, license = {}, version = {}, description = {}, opset = {};
+  std::string format = {}, quantization = {}, type = {}, name = {}, author = {}, license = {}, version = {},
+              description = {}, opset = {};
   int spec_version = 0;
-  Interface interface = {};                  // of the default function
+  Interface interface = {};  // of the default function
   std::vector<std::string> functions = {};
   std::int64_t parameters = 0;
-  std::uint64_t bytes = 0;                   // of the weights, as stored
-  std::vector<Precision> precisions = {};    // most bytes first
+  std::uint64_t bytes = 0;                 // of the weights, as stored
+  std::vector<Precision> precisions = {};  // most bytes first
   std::vector<std::pair<std::string, std::string>> user = {};
 };
 
-// quantization: the stored type of most weights of rank 2 and more (of all weights where there is none), "Mixed" if no
-// type holds 60 % of them, "" without weights. A GGUF file's own word is taken where its tensors agree with it.
+// quantization: the stored type of most weights of rank 2 and more (of all weights where there is none),
+// "Mixed" if no type holds 60 % of them, "" without weights. A GGUF file's own word is taken where its
+// tensors agree with it.
 Metadata metadata_of(const ModelFile&);
 
 // How often each operation, or layer, occurs: most frequent first.

@@ -104,7 +104,9 @@ const Function& Model::function(std::string_view name) const {
     if (function.name == name) return function;
     names.push_back(function.name);
   }
-  if (names.empty()) throw Error(Code::unsupported, text("this {} file has no program that could run", file_.format));
+  if (names.empty())
+    throw Error(Code::unsupported, text("{}: a {} file holds weights and no program: a script reads them with load_model(\"{}\").get_tensor(\"NAME\")",
+                                        file_.path, file_.format, file_.path));
   throw Error(Code::bad_input, text("there is no function '{}'{}; the functions are {}", printable(name), did_you_mean(name, names), listed(names)));
 }
 
@@ -192,7 +194,12 @@ Features Model::predict(const Features& inputs, const PredictOptions& options) c
   std::function<bool()> late = [&] { return std::chrono::duration<double>(Clock::now() - start).count() > limit; };
   plan::RunOptions run{runtime_.settings().seed, limit > 0 ? &late : nullptr, options.profile};
   std::vector<RunValue> results;
-  plan->run(bound.values, results, run);
+  try {
+    plan->run(bound.values, results, run);
+  } catch (const Error& e) {
+    if (e.code() == Code::interrupted && limit > 0) throw Error(Code::bad_input, text("the run took longer than {:g} s and was stopped", limit));
+    throw;
+  }
   std::vector<std::string> names = g.output_names;
   names.insert(names.end(), options.keep.begin(), options.keep.end());
   Features outputs;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files of data: what is read, what is refused and in which words. Images were written by Pillow, and judged by it.
+// Files of data: what is read, what is refused and in which words. Images were written by Pillow, and judged
+// by it.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
@@ -16,14 +17,11 @@ namespace {
 
 const std::string images = TL_SOURCE_DIR "/test/format/image/";
 
-template <class Body>
-std::string message_of(const Body& body) {
+template <class Body> std::string message_of(const Body& body) {
   try {
     body();
     return "";
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
 }
 
 std::string npy(const std::string& header, const std::string& data) {
@@ -51,7 +49,8 @@ std::string bytes_of_file(const std::string& path) {
 }
 
 TEST_CASE("arrays survive .npy") {
-  for (DType dtype : {DType::f16, DType::f32, DType::f64, DType::i8, DType::i32, DType::i64, DType::u8, DType::boolean}) {
+  for (DType dtype :
+       {DType::f16, DType::f32, DType::f64, DType::i8, DType::i32, DType::i64, DType::u8, DType::boolean}) {
     Tensor t = from_doubles(std::vector<double>{0, 1, 1, 0, 1, 0}, dtype, {2, 3});
     CHECK(same(data::parse_npy(data::format_npy(t)), t));
   }
@@ -62,21 +61,28 @@ TEST_CASE("arrays survive .npy") {
 }
 
 TEST_CASE("either byte order and memory order of .npy is read") {
-  Tensor big = data::parse_npy(as_bytes(npy("{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }", std::string("\0\1\1\0", 4))));
+  Tensor big = data::parse_npy(
+      as_bytes(npy("{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }", std::string("\0\1\1\0", 4))));
   CHECK(to_integers(big) == std::vector<std::int64_t>{1, 256});
-  Tensor fortran = data::parse_npy(as_bytes(npy("{'descr': '|i1', 'fortran_order': True, 'shape': (2, 3), }", "\1\2\3\4\5\6")));
+  Tensor fortran = data::parse_npy(
+      as_bytes(npy("{'descr': '|i1', 'fortran_order': True, 'shape': (2, 3), }", "\1\2\3\4\5\6")));
   CHECK(to_integers(fortran) == std::vector<std::int64_t>{1, 3, 5, 2, 4, 6});
 }
 
 TEST_CASE("damaged .npy files are refused") {
   CHECK(npy_message("PK") == "is not a NumPy array");
   CHECK(npy_message("").find("NumPy") != std::string::npos);
-  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", "1234")).find("ends early") != std::string::npos);
-  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }", "")) != "");
-  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-4,), }", "")) == "its header has a negative dimension");
-  CHECK(npy_message(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "12345678")).find("'<c8'") != std::string::npos);
+  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", "1234"))
+            .find("ends early") != std::string::npos);
+  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }",
+                        "")) != "");
+  CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-4,), }", "")) ==
+        "its header has a negative dimension");
+  CHECK(npy_message(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "12345678"))
+            .find("'<c8'") != std::string::npos);
   CHECK(npy_message(npy("{'descr': '<f4', 'fortran_order': False, }", "")) == "its header has no 'shape'");
-  CHECK(npy_message(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "")) == "holds records, not numbers");
+  CHECK(npy_message(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "")) ==
+        "holds records, not numbers");
 }
 
 TEST_CASE("damaged archives are refused") {
@@ -97,9 +103,11 @@ TEST_CASE("damaged archives are refused") {
 }
 
 TEST_CASE("JSON gives typed features and survives") {
-  Rows rows = features_of_json(data::parse_json(R"({"x": [[1, 2.5], [NaN, -Infinity]], "n": 3, "s": "NaN", "d": {"a": 1, "b": 2}})"));
+  Rows rows = features_of_json(
+      data::parse_json(R"({"x": [[1, 2.5], [NaN, -Infinity]], "n": 3, "s": "NaN", "d": {"a": 1, "b": 2}})"));
   CHECK(!rows.batch);
-  CHECK(json_of(rows.rows.front()) == R"({"x": [[1.0, 2.5], [NaN, -Infinity]], "n": 3, "s": "NaN", "d": {"b": 2.0, "a": 1.0}})");
+  CHECK(json_of(rows.rows.front()) ==
+        R"({"x": [[1.0, 2.5], [NaN, -Infinity]], "n": 3, "s": "NaN", "d": {"b": 2.0, "a": 1.0}})");
   CHECK(features_of_json(data::parse_json("[{}, {}]")).rows.size() == 2);
   CHECK(json_of(FeatureValue(from_doubles(std::vector<double>{0.1}, DType::f32, {1}))) == "[0.1]");
 }
@@ -107,7 +115,8 @@ TEST_CASE("JSON gives typed features and survives") {
 TEST_CASE("bad JSON is refused") {
   CHECK(json_message("{\n  \"x\": [1, 2\n}") == "is not valid JSON at line 3, column 1");
   CHECK(json_message("3") == "is not {feature: value} or a list of such");
-  CHECK(json_message(R"({"x": [[1, 2], [3]]})") == "'x': a list is not rectangular: its rows have different lengths");
+  CHECK(json_message(R"({"x": [[1, 2], [3]]})") ==
+        "'x': a list is not rectangular: its rows have different lengths");
   CHECK(json_message(R"({"x": [1, [2]]})") == "'x': a list holds lists and values side by side");
   CHECK(json_message(R"({"x": [1, "a"]})") == "'x': a list mixes numbers and text");
   CHECK(json_message(R"({"x": null})") == "'x': null is no value of a feature: leave it out");

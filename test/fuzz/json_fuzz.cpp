@@ -11,7 +11,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::Rows rows = tl::features_of_json(json);
     tl::Rows again = tl::features_of_json(tl::data::parse_json(tl::json_of(rows.rows)));
     TL_ASSERT(again.rows.size() == rows.rows.size());
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   return 0;
 }

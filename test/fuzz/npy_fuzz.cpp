@@ -8,7 +8,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::Tensor t = tl::data::parse_npy(std::as_bytes(std::span(data, size)));
     tl::Tensor again = tl::data::parse_npy(tl::data::format_npy(t));
     TL_ASSERT(again.shape() == t.shape());
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   return 0;
 }

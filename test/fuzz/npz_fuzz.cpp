@@ -12,8 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (file < 0 || write(file, data, size) != static_cast<ssize_t>(size)) return 0;
   try {
     tl::data::read_npz(tl::text("/proc/self/fd/{}", file));
-  } catch (const tl::Error&) {
-  }
+  } catch (const tl::Error&) {}
   close(file);
   return 0;
 }

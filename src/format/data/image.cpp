@@ -45,7 +45,7 @@ bool read_header(PngReader& reader) {
   png_set_user_limits(reader.png, 1u << 20, 1u << 20);
   png_set_crc_action(reader.png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
   png_read_info(reader.png, reader.info);
-  png_set_expand(reader.png);      // palettes, fewer than 8 bits, transparent colours
+  png_set_expand(reader.png);  // palettes, fewer than 8 bits, transparent colours
   png_set_scale_16(reader.png);
   png_set_strip_alpha(reader.png);
   png_set_interlace_handling(reader.png);
@@ -63,11 +63,13 @@ bool read_rows(PngReader& reader, png_bytepp rows) {
   return true;
 }
 
-// Deflate makes at most 1,032 bytes of one: what claims to be larger is not read, and nothing is allocated for it.
+// Deflate makes at most 1,032 bytes of one: what claims to be larger is not read, and nothing is allocated
+// for it.
 void check_size(const PngReader& reader, std::size_t file) {
   std::uint64_t pixels = std::uint64_t{reader.width} * reader.height;
   if (pixels > most_pixels) fail(text("is {} × {} pixels: that is too large", reader.width, reader.height));
-  if (pixels / 8 > 1032 * std::uint64_t{file}) fail(text("claims {} × {} pixels, more than its bytes can hold", reader.width, reader.height));
+  if (pixels / 8 > 1032 * std::uint64_t{file})
+    fail(text("claims {} × {} pixels, more than its bytes can hold", reader.width, reader.height));
   if (reader.channels != 1 && reader.channels != 3) fail("has a pixel format that is not supported");
 }
 
@@ -104,8 +106,10 @@ Tensor read_image(const std::string& path) {
 
 std::vector<std::byte> format_png(const Tensor& pixels) {
   bool gray = pixels.rank() == 2, rgb = pixels.rank() == 3 && pixels.shape()[2] == 3;
-  if (pixels.dtype() != DType::u8 || !(gray || rgb) || pixels.size() == 0 || pixels.shape()[0] > 1 << 20 || pixels.shape()[1] > 1 << 20)
-    fail(text("{} is not what a PNG can hold: uint8 [height, width] or [height, width, 3]", text_of(pixels.type())));
+  if (pixels.dtype() != DType::u8 || !(gray || rgb) || pixels.size() == 0 || pixels.shape()[0] > 1 << 20 ||
+      pixels.shape()[1] > 1 << 20)
+    fail(text("{} is not what a PNG can hold: uint8 [height, width] or [height, width, 3]",
+              text_of(pixels.type())));
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   image.height = static_cast<png_uint_32>(pixels.shape()[0]);
@@ -114,7 +118,8 @@ std::vector<std::byte> format_png(const Tensor& pixels) {
   png_alloc_size_t size = 0;
   if (!png_image_write_to_memory(&image, nullptr, &size, 0, pixels.data(), 0, nullptr)) fail(image.message);
   std::vector<std::byte> content(size);
-  if (!png_image_write_to_memory(&image, content.data(), &size, 0, pixels.data(), 0, nullptr)) fail(image.message);
+  if (!png_image_write_to_memory(&image, content.data(), &size, 0, pixels.data(), 0, nullptr))
+    fail(image.message);
   content.resize(size);
   return content;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PNG and JPEG files, found by content. Read as uint8 [height, width] gray or [height, width, 3] RGB: palettes are
-// resolved, alpha is dropped, 16 bits become 8. EXIF orientation is ignored.
+// PNG and JPEG files, found by content. Read as uint8 [height, width] gray or [height, width, 3] RGB:
+// palettes are resolved, alpha is dropped, 16 bits become 8. EXIF orientation is ignored.
 #pragma once
 #include "base/reader.h"
 #include "ir/tensor.h"

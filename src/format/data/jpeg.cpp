@@ -57,7 +57,8 @@ bool read_header(JpegReader& reader, Bytes content) {
   jpeg_create_decompress(&reader.info);
   reader.progress.progress_monitor = on_progress;
   reader.info.progress = &reader.progress;
-  jpeg_mem_src(&reader.info, reinterpret_cast<const unsigned char*>(content.data()), static_cast<unsigned long>(content.size()));
+  jpeg_mem_src(&reader.info, reinterpret_cast<const unsigned char*>(content.data()),
+               static_cast<unsigned long>(content.size()));
   jpeg_read_header(&reader.info, TRUE);
   return true;
 }
@@ -65,7 +66,8 @@ bool read_header(JpegReader& reader, Bytes content) {
 bool read_rows(JpegReader& reader, std::uint8_t* to) {
   if (setjmp(reader.back)) return false;
   jpeg_start_decompress(&reader.info);
-  std::size_t row = std::size_t{reader.info.output_width} * static_cast<std::size_t>(reader.info.output_components);
+  std::size_t row =
+      std::size_t{reader.info.output_width} * static_cast<std::size_t>(reader.info.output_components);
   while (reader.info.output_scanline < reader.info.output_height) {
     JSAMPROW at = to + reader.info.output_scanline * row;
     jpeg_read_scanlines(&reader.info, &at, 1);
@@ -77,8 +79,10 @@ bool read_rows(JpegReader& reader, std::uint8_t* to) {
 // The least a JPEG can spend is a bit per block of 64 samples.
 void check_size(const jpeg_decompress_struct& info, std::size_t file) {
   std::uint64_t pixels = std::uint64_t{info.image_width} * info.image_height;
-  if (pixels > most_pixels) fail(text("is {} × {} pixels: that is too large", info.image_width, info.image_height));
-  if (pixels / 1024 > file) fail(text("claims {} × {} pixels, more than its bytes can hold", info.image_width, info.image_height));
+  if (pixels > most_pixels)
+    fail(text("is {} × {} pixels: that is too large", info.image_width, info.image_height));
+  if (pixels / 1024 > file)
+    fail(text("claims {} × {} pixels, more than its bytes can hold", info.image_width, info.image_height));
 }
 
 }  // namespace
@@ -94,7 +98,8 @@ Tensor parse_jpeg(Bytes content) {
   Shape shape{static_cast<Dim>(reader.info.image_height), static_cast<Dim>(reader.info.image_width)};
   if (!gray) shape.push_back(3);
   Tensor pixels(DType::u8, shape);
-  if (!read_rows(reader, pixels.writable<std::uint8_t>().data())) fail(text("is a damaged JPEG: {}", printable(reader.problem)));
+  if (!read_rows(reader, pixels.writable<std::uint8_t>().data()))
+    fail(text("is a damaged JPEG: {}", printable(reader.problem)));
   return pixels;
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int deepest = 64;
 
-// In the text that nlohmann reads, the three words stand as strings that nobody writes: they begin with two escaped
-// zero bytes.
+// In the text that nlohmann reads, the three words stand as strings that nobody writes: they begin with two
+// escaped zero bytes.
 struct Word {
   std::string_view name;
   double value;
@@ -93,18 +93,20 @@ Json parse_json(std::string_view given) {
 }
 
 Json read_json(const std::string& path) {
-  return with_note([&] { return path; }, [&] {
-    StoragePtr file = map_file(path);
-    return parse_json(as_text({file->data(), file->size()}));
-  });
+  return with_note([&] { return path; },
+                   [&] {
+                     StoragePtr file = map_file(path);
+                     return parse_json(as_text({file->data(), file->size()}));
+                   });
 }
 
-std::string quoted(std::string_view raw) { return Json(std::string(raw)).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string quoted(std::string_view raw) {
+  return Json(std::string(raw)).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 namespace {
 
-template <class T>
-std::string shortest(T x) {
+template <class T> std::string shortest(T x) {
   if (std::isnan(x)) return "NaN";
   if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
   std::string s = text("{}", x);
