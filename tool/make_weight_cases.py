@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the sound GGUF and SafeTensors files of test/format/good, with the values that others read from them.
+"""Writes the sound GGUF and SafeTensors files of test/format/good, with the values that others read there.
 
-What it needs besides numpy: the packages `gguf` and `safetensors`, whose answers are the expectation. Run it from the
-root of the project, without arguments; the result is committed."""
+What it needs besides numpy: the packages `gguf` and `safetensors`, whose answers are the expectation.
+Run it from the root of the project, without arguments; the result is committed."""
 import pathlib
 import struct
 
@@ -15,15 +15,16 @@ folder = pathlib.Path("test/format/good")
 random = numpy.random.default_rng(7)
 
 # Readable types of blocks, and where in a block its fp16 numbers are.
-BLOCKS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
-          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "F16": [0], "BF16": [], "F32": []}
-UNREADABLE = ["Q8_1", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "IQ1_M",
-              "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0"]
+BLOCKS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82],
+          "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "F16": [0], "BF16": [], "F32": []}
+UNREADABLE = ["Q8_1", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS",
+              "IQ1_M", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0"]
 
 
 def finite_halves(n):
     """Any fp16 number, subnormal ones too; not infinity and not NaN."""
-    bits = random.integers(0, 0x7C00, n, dtype=numpy.uint16) | random.integers(0, 2, n, dtype=numpy.uint16) << 15
+    bits = random.integers(0, 0x7C00, n, dtype=numpy.uint16)
+    bits |= random.integers(0, 2, n, dtype=numpy.uint16) << 15
     bits[0] = 0x0123
     return bits.astype("<u2").view(numpy.uint8).reshape(n, 2)
 
@@ -39,7 +40,7 @@ def finite_floats(kind, n):
 
 
 def quants():
-    """One tensor per readable type, and what the gguf package makes of each, one after the other as float32."""
+    """One tensor per readable type, and what the gguf package makes of each, one after the other in fp32."""
     writer, expected = gguf.GGUFWriter(folder / "quants.gguf", "test"), []
     for name, halves in BLOCKS.items():
         kind = gguf.GGMLQuantizationType[name]
@@ -77,7 +78,8 @@ METADATA = [
     ("general.architecture", 8, words("test")), ("general.name", 8, words("Every type")),
     ("general.file_type", 4, struct.pack("<I", 15)), ("general.alignment", 4, struct.pack("<I", 8)),
     ("u8", 0, b"\xff"), ("i8", 1, b"\x80"), ("u16", 2, b"\xff\xff"), ("i16", 3, b"\x00\x80"),
-    ("u32", 4, b"\xff" * 4), ("i32", 5, b"\x00\x00\x00\x80"), ("f32", 6, struct.pack("<f", 0.5)), ("bool", 7, b"\x01"),
+    ("u32", 4, b"\xff" * 4), ("i32", 5, b"\x00\x00\x00\x80"), ("f32", 6, struct.pack("<f", 0.5)),
+    ("bool", 7, b"\x01"),
     ("string", 8, words("tëxt")), ("u64", 10, b"\xff" * 8), ("i64", 11, b"\x00" * 7 + b"\x80"),
     ("f64", 12, struct.pack("<d", 0.1)), ("list", 9, array(8, words("a"), words(""))), ("empty", 9, array(5)),
     ("nested", 9, array(9, array(0, b"\x01", b"\x02"), array(9, array(7, b"\x00")))),
@@ -85,7 +87,7 @@ METADATA = [
 
 
 def everything(version):
-    """Every type of metadata; every plain type of tensor, each four numbers -2 to 1; every type that is only shown."""
+    """Every type of metadata; every plain type of tensor, with -2 to 1; every type that is only shown."""
     plain = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
     tensors = [(name, (2, 2), numpy.arange(-2, 2).astype(dtype).tobytes()) for name, dtype in plain.items()]
     tensors.append(("BF16", (4,), bytes.fromhex("00c080bf0000803f")))
@@ -111,7 +113,9 @@ def main():
     for version in (2, 3):
         everything(version)
     names = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool"
-    arrays = {name: numpy.arange(-2 if name[0] in "fi" else 0, 4).reshape(2, -1).astype(name) for name in names.split()}
+    arrays = {}
+    for name in names.split():
+        arrays[name] = numpy.arange(-2 if name[0] in "fi" else 0, 4).reshape(2, -1).astype(name)
     arrays |= {"none": numpy.zeros((0, 3), "f4"), "one": numpy.array(42, "i4")}
     save_file(arrays, folder / "plain.safetensors", {"made_by": "the safetensors package"})
 

@@ -52,9 +52,8 @@ class GgufReader {
     tensors_ = reader_.u64();
     pairs_ = reader_.u64();
     // A count that lies must not make us loop or allocate: every record takes room in the file.
-    if (tensors_ > reader_.left() / least_record)
-      fail(text("says it has {} tensors, more than fit into it", tensors_));
-    if (pairs_ > reader_.left() / 8) fail(text("says it has {} key-values, more than fit into it", pairs_));
+    if (tensors_ > reader_.left() / least_record) fail(text("ends early: {} tensors do not fit", tensors_));
+    if (pairs_ > reader_.left() / 8) fail(text("ends early: {} key-values do not fit", pairs_));
   }
 
   MetaValue value(std::uint32_t type, int depth) {

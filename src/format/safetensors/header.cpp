@@ -75,6 +75,9 @@ class Builder : public nlohmann::json_sax<Json> {
 
 Header parse_header(std::string_view source, std::string_view what) {
   Builder builder(what);
+  // To the library a zero byte is where the text ends.
+  if (std::size_t zero = source.find('\0'); zero != source.npos)
+    throw Error(Code::bad_input, text("{} is not valid JSON, at byte {}", what, zero + 1));
   Json::sax_parse(source, &builder);
   return std::move(builder.header);
 }

@@ -161,6 +161,9 @@ TEST_CASE("safetensors: several files and an index") {
   CHECK(to_doubles(all.at("a")) == std::vector<double>{1});
   CHECK(to_doubles(all.at("b")) == std::vector<double>{2});
   CHECK(model.user == Texts{{"format", "pt"}});
+  write_file(folder.at("index.json"), as_bytes(R"({"weight_map":{"c":"two.safetensors"}})"));
+  CHECK(message([&] { read_index(folder.at("index.json")); }) ==
+        folder.at("index.json") + ": 'c' is not in two.safetensors");
 }
 
 TEST_CASE("safetensors: a header of many tensors takes no time") {
