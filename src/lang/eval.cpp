@@ -168,7 +168,7 @@ Value Interpreter::eval_closure(const FunctionDecl& f) {
       continue;
     }
     Value& place = slot(v);
-    if (!place.is(Kind::cell)) place = Value(Kind::cell, new CellObject(std::move(place)));
+    if (!place.is(Kind::cell)) place = Value(Kind::cell, new CellObject(std::move(place), cells_));
     function->captured.push_back(place);
   }
   return result;

@@ -28,6 +28,8 @@ enum class Flow : std::uint8_t { next, break_, continue_, return_ };
 class Interpreter {
  public:
   Interpreter(Host& host, Options options);
+  ~Interpreter();
+  Interpreter(const Interpreter&) = delete;
 
   // Reads, checks and runs; throws CheckError, ScriptError or Error.
   void run_file(const std::string& path);
@@ -154,6 +156,7 @@ class Interpreter {
 
   Host& host_;
   Options options_;
+  CellObject cells_;  // the head of the list of all cells
   std::vector<std::unique_ptr<Unit>> units_;
   std::map<std::string, int> by_path_;
   Frame* frame_ = nullptr;

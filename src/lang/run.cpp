@@ -18,6 +18,12 @@ Interpreter::Interpreter(Host& host, Options options) : host_(host), options_(st
   stack_base_ = static_cast<const char*>(__builtin_frame_address(0));
 }
 
+Interpreter::~Interpreter() {
+  std::vector<Value> held;
+  for (CellObject* cell = cells_.next; cell != &cells_; cell = cell->next)
+    held.push_back(std::move(cell->value));
+}
+
 Unit& Interpreter::new_unit(const std::string& path) {
   auto& unit = *units_.emplace_back(std::make_unique<Unit>());
   unit.number = static_cast<int>(units_.size()) - 1;

@@ -133,8 +133,15 @@ struct RangeObject : Object {
   std::int64_t size() const { return end > first ? end - first : 0; }
 };
 struct CellObject : Object {
-  explicit CellObject(Value v) : value(std::move(v)) {}
-  Value value;
+  CellObject() = default;
+  CellObject(Value v, CellObject& list) : value(std::move(v)), previous(&list), next(list.next) {
+    previous->next = next->previous = this;
+  }
+  CellObject(const CellObject&) = delete;
+  ~CellObject() override { previous->next = next, next->previous = previous; }
+  Value value = {};
+  // All cells are in a list of the interpreter, which empties them at its end: a closure may hold itself.
+  CellObject *previous = this, *next = this;
 };
 struct TypeObject : Object {
   explicit TypeObject(DType d) : dtype(d) {}
