@@ -11,7 +11,8 @@ namespace {
 
 void check_resize(const OpDef& op, Shape shape, const Attrs& attrs, std::vector<std::int64_t> size = {}) {
   for (DType dtype : {DType::f32, DType::f16}) {
-    std::vector<Tensor> inputs{random_tensor(dtype, shape, 1)};
+    std::vector<Tensor> inputs;
+    inputs.push_back(random_tensor(dtype, shape, 1));
     if (!size.empty()) inputs.push_back(from_integers(size, DType::i32, {static_cast<Dim>(size.size())}));
     Trial trial{op, attrs, inputs, {false, true}};
     Attrs full = complete({op.attrs.begin(), op.attrs.end()}, attrs);
