@@ -175,7 +175,7 @@ std::string usage_text(std::string_view name, const Command& command) {
     std::string shown = option.name + (many ? "…" : "");
     line += option.required ? " " + shown : " [" + shown + "]";
   }
-  if (command.rest) line += text(" [{}…]", command.rest_name);
+  if (!command.rest_name.empty()) line += " " + command.rest_name;
   bool any = std::any_of(command.options.begin(), command.options.end(),
                          [](const Option& o) { return !is_positional(o) && !o.help.empty(); });
   return any ? line + " [OPTIONS]" : line;
