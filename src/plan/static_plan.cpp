@@ -320,7 +320,7 @@ class StaticPlan final : public Plan {
     }
     if (type(v).dtype == DType::string) return void(to = graph_.value(v).constant);
     auto* kept = std::get_if<Tensor>(&to);
-    bool reusable = kept && *kept && kept->type() == type(v) && kept->storage().use_count() == 1 && kept->storage()->writable();
+    bool reusable = kept && *kept && kept->dtype() == type(v).dtype && kept->shape() == type(v).shape && kept->storage().use_count() == 1 && kept->storage()->writable();
     if (!reusable) to = Tensor(type(v).dtype, type(v).shape);
     std::memcpy(std::get<Tensor>(to).writable_data(), from, bytes(v));
   }
