@@ -11,6 +11,7 @@
 #include "format/coreml/compiled.h"
 #include "format/coreml/mil_proto.h"
 #include "format/coreml/model_type.h"
+#include "format/coreml/network_weight.h"
 #include "format/coreml/package.h"
 #include "format/coreml/program.h"
 #include "format/coreml/proto.h"
@@ -53,21 +54,35 @@ void check_version(std::int64_t version) {
 
 // ---- neural networks: their layers are counted
 
-void count_layers(std::string_view network, std::map<std::string, std::int64_t>& counts, int depth) {
+using Counts = std::map<std::string, std::int64_t>;
+
+std::string_view layer_name(std::string_view layer) {
+  std::string_view name;
+  each_field(layer, [&](Field& field) {
+    if (field.tag_and_type() == bytes(1)) name = view(field);
+    else field.skip();
+  });
+  return name;
+}
+
+// Counts the layers of a network and of those within it, and lists their weights.
+void list_layers(std::string_view network, Counts& counts, std::vector<NamedTensor>& weights, int depth) {
   if (depth > deepest) throw Error(Code::bad_input, text("networks are nested deeper than {}", deepest));
   each_field(network, [&](Field& field) {
     if (field.tag_and_type() != bytes(1)) return field.skip();
-    each_field(view(field), [&](Field& layer) {
+    std::string_view whole = view(field);
+    each_field(whole, [&](Field& layer) {
       if (layer.tag() < 100 || layer.wire_type() != protozero::pbf_wire_type::length_delimited)
         return layer.skip();
       std::uint32_t type = layer.tag();
       ++counts[layer_type(type)];
       std::string_view content = view(layer);
+      list_weights(layer_name(whole), type, content, weights);
       if (type != 605 && type != 615) return;
       each_field(content, [&](Field& inner) {  // a branch has networks in fields 1 and 2, a loop in 3 and 4
         bool nested = type == 605 ? inner.tag() <= 2 : inner.tag() == 3 || inner.tag() == 4;
         if (nested && inner.wire_type() == protozero::pbf_wire_type::length_delimited)
-          count_layers(view(inner), counts, depth + 1);
+          list_layers(view(inner), counts, weights, depth + 1);
         else inner.skip();
       });
     });
@@ -111,8 +126,8 @@ std::string_view wrapped_pipeline(std::string_view message) {
 
 void recognise(const Parts& parts, const Description& description, ModelFile& file) {
   if (is_network(parts.type)) {
-    std::map<std::string, std::int64_t> counts;
-    count_layers(parts.content, counts, 0);
+    Counts counts;
+    list_layers(parts.content, counts, file.tensors, 0);
     file.layers.assign(counts.begin(), counts.end());
   }
   Function f;
