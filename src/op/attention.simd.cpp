@@ -79,10 +79,10 @@ HWY_INLINE void add_mask(const Attention& a, const M* mask, int rows, int column
     }
 }
 
-void add_mask(const Attention& a, const std::byte* mask, std::int64_t at, int rows, int columns, float* c) {
-  if (a.mask == DType::boolean) add_mask(a, reinterpret_cast<const bool*>(mask) + at, rows, columns, c);
-  else if (a.mask == DType::f16) add_mask(a, reinterpret_cast<const Half*>(mask) + at, rows, columns, c);
-  else add_mask(a, reinterpret_cast<const float*>(mask) + at, rows, columns, c);
+void add_mask(const Attention& a, const std::byte* mask, int rows, int columns, float* c) {
+  if (a.mask == DType::boolean) add_mask(a, reinterpret_cast<const bool*>(mask), rows, columns, c);
+  else if (a.mask == DType::f16) add_mask(a, reinterpret_cast<const Half*>(mask), rows, columns, c);
+  else add_mask(a, reinterpret_cast<const float*>(mask), rows, columns, c);
 }
 
 // weights[key][rows] = exp(score - largest of the row), from scores[key][tile_rows_padded]; sums per row.
@@ -136,7 +136,7 @@ HWY_NOINLINE void score(const AttentionRun<T>& r, std::int64_t batch, std::int64
                                         c);
       if (a.masked) {
         std::int64_t at = a.mask_batch[static_cast<std::size_t>(batch)] + m * a.mask_query + key * a.mask_key;
-        add_mask(a, r.mask, at, rows, columns, c);
+        add_mask(a, r.mask + bytes_of(a.mask, at), rows, columns, c);
       }
       std::int64_t tile = (m - first) / tile_rows;
       turn_tile(c, rows, columns,
@@ -180,8 +180,8 @@ template <class T> HWY_NOINLINE void attend(const AttentionRun<T>& r, std::int64
         float* from = c + row * tile_columns;
         Real inverse = 1 / static_cast<double>(sums[row]);
         for (std::int64_t j = 0; j < width; j += lanes) store(load(from + j) * inverse, from + j);
-        finish_run<gemm_lanes, true>(from, no_bias, columns, Finish<T>{},
-                                     (batch * a.queries + m + row) * a.out_width + column, r.out);
+        finish_run<gemm_lanes, true>(from, no_bias, columns, Finish<T>{.out = r.out},
+                                     (batch * a.queries + m + row) * a.out_width + column);
       }
     }
   }

@@ -34,14 +34,13 @@ namespace {
 // The patches of `rows` outputs from `first` on, of one group: x is its first channel, end the end of the
 // whole input.
 template <class T>
-HWY_NOINLINE void pack_patches(const ConvPlan& plan, const T* x, const T* end, std::int64_t first, int rows,
-                               float* to) {
+HWY_NOINLINE void pack_patches(const ConvPlan& plan, Source<T> x, std::int64_t first, int rows, float* to) {
   Piece pieces[3 * tile_rows];
   std::int64_t plane = plan.in_plane(), step = plan.stride[2];
   for (const Tap& tap : plan.taps) {
     int n = find_pieces(plan, tap, first, rows, pieces);
     for (std::int64_t c = 0; c < plan.channels; ++c, to += rows)
-      for (int i = 0; i < n; ++i) copy_piece(pieces[i], x + c * plane, end, step, to);
+      for (int i = 0; i < n; ++i) copy_piece(pieces[i], x.data + c * plane, x.end, step, to);
   }
 }
 
@@ -130,7 +129,6 @@ template <class T, class TB> struct ConvRun {
   const TB* weights;
   const float* bias;  // one per channel, groups after one another
   Finish<T> finish;
-  T* out;
 };
 
 // Task i: a block of outputs and a part of the channels.
@@ -147,7 +145,7 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
   const T* x = r.x + ng * plan.channels * plan.in_plane();
   const T* end = r.x + plan.batch * plan.groups * plan.channels * plan.in_plane();
   for (std::int64_t p = first; p < last; p += tile_rows)
-    pack_patches(plan, x, end, p, static_cast<int>(std::min<std::int64_t>(tile_rows, last - p)),
+    pack_patches(plan, Source<T>{x, end}, p, static_cast<int>(std::min<std::int64_t>(tile_rows, last - p)),
                  a + (p - first) * depth);
   const TB* group = r.weights + g * padded_columns(plan.outs) * depth;
   std::int64_t panel_end = std::min((part + 1) * r.cut.part, r.cut.panels);
@@ -167,7 +165,7 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
       for (int j = 0; j < columns; ++j)
         finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded,
                                                    r.finish.block ? no_bias : r.bias + channel + j, rows,
-                                                   finish, (ng * plan.outs + column + j) * plane + p, r.out);
+                                                   finish, (ng * plan.outs + column + j) * plane + p);
     }
   }
 }
@@ -254,8 +252,8 @@ template <class T, class TB> class ConvGemm final : public Kernel {
     Finish<T> finish = finish_of<T>(fused_, call);
     T* out = staged_ ? reinterpret_cast<T*>(call.scratch + stage_at_) : call.output<T>(0);
     for (const Phase& phase : phases_) {
-      ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights,
-                       bias,       finish,    out + phase.out};
+      finish.out = out + phase.out;
+      ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights, bias, finish};
       run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
     }
     if (staged_) gather_phases(phases_, whole_, out, call.output<T>(0), call.pool);

@@ -61,7 +61,7 @@ Band lay_out(const ConvPlan& plan) {
 
 // Row `y` of the input with its padding; y may be outside.
 template <class T>
-void fill_row(const ConvPlan& plan, const Band& b, const T* plane, const T* end, std::int64_t y, float* to) {
+void fill_row(const ConvPlan& plan, const Band& b, Source<T> x, std::int64_t y, float* to) {
   std::int64_t s = plan.stride[2], w = plan.in[2];
   for (std::int64_t phase = 0; phase < s; ++phase, to += b.phase) {
     std::int64_t shift = -b.left - phase;  // padded position of input 0, seen from this phase
@@ -71,8 +71,8 @@ void fill_row(const ConvPlan& plan, const Band& b, const T* plane, const T* end,
     low = inside ? std::min(low, b.phase) : b.phase;
     high = std::clamp(high, low, b.phase);
     std::fill_n(to, low, 0.0f);
-    copy_piece({static_cast<int>(low), static_cast<int>(high - low), y * w + low * s - shift}, plane, end, s,
-               to);
+    copy_piece({static_cast<int>(low), static_cast<int>(high - low), y * w + low * s - shift}, x.data, x.end,
+               s, to);
     std::fill_n(to + high, b.phase - high, 0.0f);
   }
 }
@@ -112,7 +112,6 @@ template <class T> struct DepthwiseRun {
   const float* weights;  // [channel][tap]
   const float* bias;
   Finish<T> finish;
-  T* out;
 };
 
 template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int64_t i, float* scratch) {
@@ -126,7 +125,8 @@ template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int
   rows -= (b.outputs - 1) * plan.stride[1];
   float* band = scratch;
   float* sums = scratch + b.rows * b.pitch + pack_slack;
-  for (std::int64_t y = 0; y < rows; ++y) fill_row(plan, b, plane, end, y0 + y, band + y * b.pitch);
+  for (std::int64_t y = 0; y < rows; ++y)
+    fill_row(plan, b, Source<T>{plane, end}, y0 + y, band + y * b.pitch);
   std::array<const float*, most_taps> from;
   const Finish<T>& f = r.finish;
   const Finish<T> rest = f.block ? rest_of(f) : f;
@@ -143,7 +143,7 @@ template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int
       if (f.block) apply_row<false>(sums, r.bias + channel, static_cast<int>(padded_columns(width)), f);
       std::int64_t at = ((ng * plan.outs + o) * plan.out[1] + y) * width;
       finish_run<gemm_lanes, false>(sums, f.block ? no_bias : r.bias + channel, static_cast<int>(width), rest,
-                                    at, r.out);
+                                    at);
     }
   }
 }
@@ -178,8 +178,7 @@ template <class T> class ConvDepthwise final : public Kernel {
 
   void run(const KernelCall& call) const noexcept override {
     Finish<T> finish = finish_of<T>(fused_, call);
-    DepthwiseRun<T> r{plan_,        band_,  call.input<T>(0), weights_.data(),
-                      bias_.data(), finish, call.output<T>(0)};
+    DepthwiseRun<T> r{plan_, band_, call.input<T>(0), weights_.data(), bias_.data(), finish};
     float* scratch_floats = reinterpret_cast<float*>(call.scratch);
     std::int64_t bands = plan_.batch * plan_.groups * band_.bands;
     std::int64_t each = 1 + 8192 / (1 + plan_.out[2] * band_.outputs), tasks = (bands + each - 1) / each;

@@ -89,7 +89,8 @@ Layout lay_out(Contraction c, int slots) {
 // ---- packing
 
 template <class T>
-HWY_NOINLINE void pack_rows(const Layout& l, const T* a, const T* end, std::int64_t m, int rows, float* to) {
+HWY_NOINLINE void pack_rows(const Layout& l, Source<T> source, std::int64_t m, int rows, float* to) {
+  auto [a, end] = source;
   const std::int64_t depth = l.c.depth(), *am = l.c.am.data() + m;
   if (l.a_terms_run && depth > 0) {
     const T* starts[tile_rows_padded];
@@ -148,12 +149,12 @@ template <class T, class U, class TB> struct Product {
 struct Place {
   std::int64_t batch = 0, m = 0, panel = 0;
   int rows = 0, columns = 0;
+  const float* bias = nullptr;  // of all columns
 };
 
 // The tile c to where it belongs; `c` is followed by room for the turned tile.
-template <class Out>
-void store_tile(const Layout& l, float* c, const Place& at_tile, const float* bias, Finish<Out> f, Out* out) {
-  auto [batch, m, panel, rows, columns] = at_tile;
+template <class Out> void store_tile(const Layout& l, float* c, const Place& place, Finish<Out> f) {
+  auto [batch, m, panel, rows, columns, bias] = place;
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
   const float* own = bias + n;
   if (f.block) {
@@ -165,7 +166,7 @@ void store_tile(const Layout& l, float* c, const Place& at_tile, const float* bi
   if (l.c_run[at(panel)]) {
     for (int r = 0; r < rows; ++r)
       finish_run<gemm_lanes, true>(c + r * tile_columns, own, columns, f,
-                                   base + l.c.cm[at(m + r)] + l.c.cn[at(n)], out);
+                                   base + l.c.cm[at(m + r)] + l.c.cn[at(n)]);
     return;
   }
   if (l.c_rows_run[at(m / tile_rows)]) {
@@ -173,13 +174,13 @@ void store_tile(const Layout& l, float* c, const Place& at_tile, const float* bi
     turn_tile(c, rows, columns, turned);
     for (int j = 0; j < columns; ++j)
       finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded, own + j, rows, f,
-                                                 base + l.c.cm[at(m)] + l.c.cn[at(n + j)], out);
+                                                 base + l.c.cm[at(m)] + l.c.cn[at(n + j)]);
     return;
   }
   for (int r = 0; r < rows; ++r)
     for (int j = 0; j < columns; ++j)
       finish_run<1, true>(c + r * tile_columns + j, own + j, 1, f,
-                          base + l.c.cm[at(m + r)] + l.c.cn[at(n + j)], out);
+                          base + l.c.cm[at(m + r)] + l.c.cn[at(n + j)]);
 }
 
 std::size_t rows_bytes(const Layout& l) { return aligned_bytes((l.block * l.c.depth() + pack_slack) * 4); }
@@ -192,7 +193,7 @@ std::size_t slot_bytes(const Layout& l) {
 
 // Task i: a block of rows and a part of the columns of one batch.
 template <class T, class U, class TB, class Out>
-HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, Out* out, std::int64_t i,
+HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, std::int64_t i,
                            std::byte* scratch) {
   const Layout& l = p.l;
   std::int64_t part = i % l.parts, block = i / l.parts % l.blocks, batch = i / l.parts / l.blocks,
@@ -203,7 +204,7 @@ HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, Out
   float* c = reinterpret_cast<float*>(scratch + rows_bytes(l) + panel_bytes(l));
   const T* from = p.a + l.c.batch_a[at(batch)];
   for (std::int64_t m = first; m < last; m += tile_rows)
-    pack_rows(l, from, p.a_end, m, static_cast<int>(std::min<std::int64_t>(tile_rows, last - m)),
+    pack_rows(l, Source<T>{from, p.a_end}, m, static_cast<int>(std::min<std::int64_t>(tile_rows, last - m)),
               a + (m - first) * depth);
   std::int64_t panel_end = std::min((part + 1) * l.part, l.panels), packed = padded_columns(l.c.n()) * depth;
   for (std::int64_t panel = part * l.part; panel < panel_end; ++panel) {
@@ -223,7 +224,7 @@ HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, Out
       if (ready) tile_function<TB>(rows, width)(tile, ready, depth, width, c);
       else if (direct) tile_function<U>(rows, width)(tile, direct, depth, l.b_step, c);
       else tile_function<float>(rows, width)(tile, own, depth, width, c);
-      store_tile(l, c, {batch, m, panel, rows, columns}, p.bias, f, out);
+      store_tile(l, c, {batch, m, panel, rows, columns, p.bias}, f);
     }
   }
 }
@@ -261,9 +262,8 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
     Finish<Out> finish = finish_of<Out>(fused_, call);
     Product<T, U, TB> p{
         l_, a, a + a_size_, b, b + (b ? b_size_ : 0), panels_ ? data_of<TB>(panels_->data()) : nullptr, bias};
-    Out* out = call.output<Out>(0);
     each_in_slots(call.pool, l_.c.batch() * l_.blocks * l_.parts, slots_, [&](std::int64_t i, int slot) {
-      run_task(p, finish, out, i, call.scratch + slot_bytes_ * at(slot));
+      run_task(p, finish, i, call.scratch + slot_bytes_ * at(slot));
     });
   }
 
