@@ -8,8 +8,8 @@ import sys
 order = ["base", "simd", "ir", "op", "pass", {"format", "lang", "backend"}, "plan", "model", {"cli", "capi"}]
 rank = {f: i for i, group in enumerate(order) for f in (group if isinstance(group, set) else {group})}
 strangers = {"format", "backend"}  # their sub-folders do not know one another
-kernel_may = re.compile(r"(base|simd)/|ir/op_def\.h$|op/formula\.inc$"
-                        r"|op/(ops|kernel|kernels|operand|types|scalar|row|post|fuse|slots|contraction)\.h$")
+kernel_may = re.compile(r"(base|simd)/|ir/op_def\.h$|op/(formula|fold)\.inc$"
+                        r"|op/(ops|kernel|kernels|operand|parameter|reduce|types|scalar|row|post|fuse|slots|contraction)\.h$")
 heavy = {"iostream", "ranges", "filesystem", "regex", "thread", "chrono"}  # not in headers: slow to parse
 
 

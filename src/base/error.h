@@ -26,8 +26,7 @@ class Error : public std::runtime_error {
 };
 
 // Runs body; an Error that leaves it gets the context that `context()` gives.
-template <class Context, class Body>
-decltype(auto) with_note(const Context& context, const Body& body) {
+template <class Context, class Body> decltype(auto) with_note(const Context& context, const Body& body) {
   try {
     return body();
   } catch (Error& error) {

@@ -73,7 +73,8 @@ std::vector<std::string> list_folder(const std::string& path) {
   if (!folder) fail(path, "cannot be listed");
   std::vector<std::string> names;
   while (const dirent* entry = readdir(folder.get()))
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) names.emplace_back(entry->d_name);
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+      names.emplace_back(entry->d_name);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -13,8 +13,8 @@ namespace tl {
 bool is_file(const std::string& path);
 bool is_folder(const std::string& path);
 std::string join_path(std::string_view folder, std::string_view name);
-std::string file_name(std::string_view path);    // "a/b.c/" -> "b.c"
-std::string parent_path(std::string_view path);  // "a/b" -> "a", "b" -> "."
+std::string file_name(std::string_view path);                   // "a/b.c/" -> "b.c"
+std::string parent_path(std::string_view path);                 // "a/b" -> "a", "b" -> "."
 std::vector<std::string> list_folder(const std::string& path);  // names, sorted
 
 // Writes to a temporary name beside path, then renames: path is the old file or the whole new one.

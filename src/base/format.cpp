@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one function of {fmt} that text.h calls, compiled into the program: libfmt.so would bring the shared libstdc++
-// along, and a millisecond to every start.
+// The one function of {fmt} that text.h calls, compiled into the program: libfmt.so would bring the shared
+// libstdc++ along, and a millisecond to every start.
 #define FMT_HEADER_ONLY
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 16-bit floats as they are stored. Arithmetic is never done in them: values are widened when loaded and rounded
-// once, to nearest even, when stored.
+// 16-bit floats as they are stored. Arithmetic is never done in them: values are widened when loaded and
+// rounded once, to nearest even, when stored.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -25,11 +25,13 @@ inline float to_float(Half h) {
 inline float to_float(BFloat b) { return std::bit_cast<float>(std::uint32_t{b.bits} << 16); }
 
 inline Half to_half(float x) {
-  std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+  std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u,
+                magnitude = bits & 0x7fffffffu;
   std::uint32_t half = 0;
   if (magnitude > 0x7f800000u) half = 0x7e00;
   else if (magnitude >= 0x477ff000u) half = 0x7c00;  // 65520 and more round to infinity
-  else if (magnitude < 0x38800000u) half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+  else if (magnitude < 0x38800000u)
+    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
   else half = (magnitude + 0xc8000fffu + (magnitude >> 13 & 1)) >> 13;
   return {static_cast<std::uint16_t>(sign | half)};
 }

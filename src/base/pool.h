@@ -22,19 +22,18 @@ class ThreadPool {
   int threads() const { return threads_; }
 
   // body(i) for i in [0, n), in any order, on any thread; returns when all are done. body must not throw.
-  template <class Body>
-  void each(std::int64_t n, const Body& body) const {
+  template <class Body> void each(std::int64_t n, const Body& body) const {
     if (n <= 1 || threads_ == 1) {
       for (std::int64_t i = 0; i < n; ++i) body(i);
       return;
     }
-    run([](void* context, std::size_t i) { (*static_cast<const Body*>(context))(static_cast<std::int64_t>(i)); },
+    run([](void* context,
+           std::size_t i) { (*static_cast<const Body*>(context))(static_cast<std::int64_t>(i)); },
         const_cast<void*>(static_cast<const void*>(&body)), n);
   }
 
   // body(first, last) over [0, n) in runs of at least `grain`, one or a few a thread.
-  template <class Body>
-  void ranges(std::int64_t n, std::int64_t grain, const Body& body) const {
+  template <class Body> void ranges(std::int64_t n, std::int64_t grain, const Body& body) const {
     std::int64_t parts = n / (grain > 0 ? grain : 1);
     if (parts > threads_) parts = threads_;
     if (parts <= 1) return n > 0 ? body(std::int64_t{0}, n) : void();

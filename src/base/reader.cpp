@@ -6,6 +6,8 @@
 
 namespace tl {
 
-void Reader::ends_early() const { throw Error(Code::bad_input, text("ends early, at byte {}", bytes_.size())); }
+void Reader::ends_early() const {
+  throw Error(Code::bad_input, text("ends early, at byte {}", bytes_.size()));
+}
 
 }  // namespace tl

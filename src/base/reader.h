@@ -14,7 +14,9 @@ namespace tl {
 
 using Bytes = std::span<const std::byte>;
 
-inline std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline std::string_view as_text(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 inline Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
 // Little-endian values and counted runs, in order, from bytes that it borrows.
@@ -38,8 +40,7 @@ class Reader {
     at_ = 0;
     take(at);
   }
-  template <class T>
-  T value() {
+  template <class T> T value() {
     static_assert(std::is_trivially_copyable_v<T> && std::endian::native == std::endian::little);
     T x;
     std::memcpy(&x, take(sizeof x).data(), sizeof x);

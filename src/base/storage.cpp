@@ -76,6 +76,8 @@ class Strings final : public Storage {
 
 StoragePtr allocate(std::size_t size) { return std::make_shared<Allocated>(size); }
 StoragePtr map_file(const std::string& path) { return std::make_shared<Mapped>(path); }
-StoragePtr keep_strings(std::vector<std::string> strings) { return std::make_shared<Strings>(std::move(strings)); }
+StoragePtr keep_strings(std::vector<std::string> strings) {
+  return std::make_shared<Strings>(std::move(strings));
+}
 
 }  // namespace tl

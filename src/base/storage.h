@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes with an owner that is shared: allocated, mapped from a file, or strings. The one shared thing of the program.
+// Bytes with an owner that is shared: allocated, mapped from a file, or strings. The one shared thing of the
+// program.
 #pragma once
 #include <cstddef>
 #include <memory>

@@ -16,7 +16,8 @@ std::string join(std::span<const std::string> parts, std::string_view between) {
 
 std::string join(std::span<const std::int64_t> parts, std::string_view between) {
   std::string whole;
-  for (std::size_t i = 0; i < parts.size(); ++i) whole.append(i ? between : "").append(std::to_string(parts[i]));
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    whole.append(i ? between : "").append(std::to_string(parts[i]));
   return whole;
 }
 
@@ -49,7 +50,11 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 // How many bytes of a valid UTF-8 character stand at the front, or 0.
 std::size_t character(std::string_view at) {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(at[i]); };
-  std::size_t n = byte(0) < 0x80 ? 1 : byte(0) >= 0xf0 && byte(0) < 0xf5 ? 4 : byte(0) >= 0xe0 ? 3 : byte(0) >= 0xc2 ? 2 : 0;
+  std::size_t n = byte(0) < 0x80                      ? 1
+                  : byte(0) >= 0xf0 && byte(0) < 0xf5 ? 4
+                  : byte(0) >= 0xe0                   ? 3
+                  : byte(0) >= 0xc2                   ? 2
+                                                      : 0;
   if (byte(0) >= 0xf5 || n > at.size()) return 0;
   for (std::size_t i = 1; i < n; ++i)
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -62,7 +67,8 @@ std::string_view closest(std::string_view name, std::span<const std::string_view
   std::string_view best;
   std::size_t least = name.size() / 3 + 2;  // a third of the letters may be wrong, and one
   for (std::string_view candidate : candidates) {
-    std::size_t longer = std::max(name.size(), candidate.size()), shorter = std::min(name.size(), candidate.size());
+    std::size_t longer = std::max(name.size(), candidate.size()),
+                shorter = std::min(name.size(), candidate.size());
     if (longer - shorter >= least || longer > 64) continue;
     std::size_t edits = edits_between(name, candidate);
     if (edits < least && edits < longer) least = edits, best = candidate;

@@ -11,8 +11,7 @@
 namespace tl {
 
 // text("{} of {}", a, b), as std::format.
-template <class... T>
-std::string text(fmt::format_string<T...> form, T&&... values) {
+template <class... T> std::string text(fmt::format_string<T...> form, T&&... values) {
   return fmt::vformat(form, fmt::make_format_args(values...));
 }
 

@@ -25,8 +25,8 @@ struct Option {
   Target target = {};
   std::vector<std::string> choices = {};  // the values it may have, if not empty
   double lowest = -std::numeric_limits<double>::infinity(), highest = std::numeric_limits<double>::infinity();
-  bool required = false;  // of positional arguments
-  std::string hidden_choice = {};         // one more that no help names
+  bool required = false;           // of positional arguments
+  std::string hidden_choice = {};  // one more that no help names
 };
 
 inline Option argument(std::string name, Target target, bool required = true) {

@@ -40,8 +40,7 @@ int test_file(Global& global, const std::string& path, int& passed) {
 int test_files(Global& global, const Files& files) {
   catch_interrupt();
   int passed = 0, failed = 0;
-  for (const std::string& path : files.all())
-    failed += test_file(global, path, passed);
+  for (const std::string& path : files.all()) failed += test_file(global, path, passed);
   int all = passed + failed;
   std::printf("%d test%s, %d failed\n", all, all == 1 ? "" : "s", failed);
   return failed > 0;

@@ -94,9 +94,7 @@ bool looks_like_safetensors(Bytes bytes) {
 }
 
 // The JSON beside the shards of a model in several files.
-bool looks_like_index(Bytes bytes) {
-  return starts(bytes, "{") && contains(bytes, "\"weight_map\"");
-}
+bool looks_like_index(Bytes bytes) { return starts(bytes, "{") && contains(bytes, "\"weight_map\""); }
 
 [[noreturn]] void refuse_zip(const std::string& path, Bytes bytes) {
   std::size_t window = std::min<std::size_t>(bytes.size(), 1 << 16);

@@ -23,8 +23,7 @@ std::string_view trimmed(std::string_view s) {
   throw Error(Code::bad_input, text("'{}' is not {}", printable(text_given), what));
 }
 
-template <class T>
-T parse_number(std::string_view s, std::string_view what) {
+template <class T> T parse_number(std::string_view s, std::string_view what) {
   T value{};
   if (s.starts_with('+')) s.remove_prefix(1);
   auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), value);
@@ -73,8 +72,7 @@ std::string quoted(std::string_view s) {
   return q + '"';
 }
 
-template <class T, class Parse>
-std::vector<T> each(std::string_view s, const Parse& parse) {
+template <class T, class Parse> std::vector<T> each(std::string_view s, const Parse& parse) {
   std::vector<T> values;
   for (const std::string& item : items(s)) values.push_back(parse(item));
   return values;
@@ -115,7 +113,8 @@ std::optional<AttrValue> as_kind(const AttrValue& given, AttrKind kind) {
     case AttrKind::integers:
       if (whole) return std::vector{*whole};
       if (empty) return std::vector<std::int64_t>{};
-      if (reals && std::all_of(reals->begin(), reals->end(), is_whole)) return std::vector<std::int64_t>(reals->begin(), reals->end());
+      if (reals && std::all_of(reals->begin(), reals->end(), is_whole))
+        return std::vector<std::int64_t>(reals->begin(), reals->end());
       break;
     case AttrKind::numbers:
       if (whole) return std::vector{static_cast<double>(*whole)};
@@ -132,19 +131,22 @@ std::optional<AttrValue> as_kind(const AttrValue& given, AttrKind kind) {
   return std::nullopt;
 }
 
-constexpr std::string_view kind_names[] = {"true or false", "an integer", "a number", "a word",
-                                           "a list of integers", "a list of numbers", "a list of words"};
+constexpr std::string_view kind_names[] = {"true or false",  "an integer",         "a number",
+                                           "a word",         "a list of integers", "a list of numbers",
+                                           "a list of words"};
 
 AttrValue checked(const AttrDef& def, const AttrValue& given) {
   std::optional<AttrValue> value = as_kind(given, def.kind);
   if (!value)
-    throw Error(Code::bad_input, text("'{}' must be {}, not {}", def.name,
-                                      kind_names[static_cast<std::size_t>(def.kind)], printable(text_of(given))));
+    throw Error(Code::bad_input,
+                text("'{}' must be {}, not {}", def.name, kind_names[static_cast<std::size_t>(def.kind)],
+                     printable(text_of(given))));
   if (def.kind == AttrKind::word && !def.choices.empty()) {
     std::vector<std::string_view> choices = split(def.choices, ' ');
     const std::string& word = std::get<std::string>(*value);
     if (std::find(choices.begin(), choices.end(), word) == choices.end())
-      throw Error(Code::bad_input, text("'{}' is '{}'; it may be {}", def.name, printable(word), def.choices));
+      throw Error(Code::bad_input,
+                  text("'{}' is '{}'; it may be {}", def.name, printable(word), def.choices));
   }
   return *value;
 }
@@ -172,13 +174,15 @@ void Attrs::missing(std::string_view name) { throw Error(Code::bad_input, text("
 std::vector<std::int64_t> Attrs::integers_or(std::string_view name, std::size_t n, std::int64_t each) const {
   if (!has(name)) return std::vector<std::int64_t>(n, each);
   std::vector<std::int64_t> values = integers(name);
-  if (values.size() != n) throw Error(Code::bad_input, text("'{}' has {} values, {} are needed", name, values.size(), n));
+  if (values.size() != n)
+    throw Error(Code::bad_input, text("'{}' has {} values, {} are needed", name, values.size(), n));
   return values;
 }
 
 DType Attrs::dtype(std::string_view name) const {
   std::optional<DType> d = dtype_named(word(name));
-  if (!d) throw Error(Code::bad_input, text("'{}' is '{}', which is no element type", name, printable(word(name))));
+  if (!d)
+    throw Error(Code::bad_input, text("'{}' is '{}', which is no element type", name, printable(word(name))));
   return *d;
 }
 
@@ -190,13 +194,16 @@ Attrs complete(std::span<const AttrDef> defs, const Attrs& given) {
     else if (def.fallback != absent) all.set(def.name, parse_attr(def.kind, def.fallback));
   }
   if (all.size() >= given.size()) {
-    bool known = std::all_of(given.begin(), given.end(), [&](const auto& item) { return all.has(item.first); });
+    bool known =
+        std::all_of(given.begin(), given.end(), [&](const auto& item) { return all.has(item.first); });
     if (known) return all;
   }
   std::vector<std::string_view> names;
   for (const AttrDef& def : defs) names.push_back(def.name);
   for (const auto& [name, value] : given)
-    if (!all.has(name)) throw Error(Code::bad_input, text("there is no attribute '{}'{}", printable(name), did_you_mean(name, names)));
+    if (!all.has(name))
+      throw Error(Code::bad_input,
+                  text("there is no attribute '{}'{}", printable(name), did_you_mean(name, names)));
   return all;
 }
 

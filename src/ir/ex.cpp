@@ -29,9 +29,11 @@ std::vector<Ex> emit_all_at(Place place, const OpDef& op, std::span<const Ex> in
     break;
   }
   std::vector<ValueId> ids;
-  for (const Ex& x : inputs) ids.push_back(x.is_literal() ? place.graph->add_constant(scalar(x.number(), literal)) : x.id());
+  for (const Ex& x : inputs)
+    ids.push_back(x.is_literal() ? place.graph->add_constant(scalar(x.number(), literal)) : x.id());
   std::vector<Ex> outputs;
-  for (ValueId v : place.graph->add_node(*place.block, op, std::move(ids), attrs).outputs) outputs.push_back({place, v});
+  for (ValueId v : place.graph->add_node(*place.block, op, std::move(ids), attrs).outputs)
+    outputs.push_back({place, v});
   return outputs;
 }
 
@@ -41,7 +43,9 @@ std::vector<Ex> emit_all(const OpDef& op, std::span<const Ex> inputs, const Attr
   return emit_all_at(value->place(), op, inputs, attrs);
 }
 
-Ex emit(const OpDef& op, std::span<const Ex> inputs, const Attrs& attrs) { return emit_all(op, inputs, attrs).front(); }
+Ex emit(const OpDef& op, std::span<const Ex> inputs, const Attrs& attrs) {
+  return emit_all(op, inputs, attrs).front();
+}
 
 Ex emit(const OpDef& op, std::initializer_list<Ex> inputs, Named attrs) {
   return emit(op, std::span<const Ex>(inputs.begin(), inputs.size()), attrs_of(attrs));

@@ -14,7 +14,7 @@ struct Place {
 
 class Ex {
  public:
-  Ex() = default;                                     // nothing: an absent input, a gradient that is none
+  Ex() = default;  // nothing: an absent input, a gradient that is none
   Ex(Place place, ValueId id) : place_(place), id_(id) {}
   Ex(double number) : number_(number), literal_(true) {}  // implicit: lets `1 - y` read as written
   explicit operator bool() const { return literal_ || id_ != no_value; }
@@ -38,15 +38,15 @@ class Ex {
 
 using Named = std::initializer_list<std::pair<std::string_view, AttrValue>>;
 
-// Adds a node after what its inputs need and gives its outputs; a literal becomes a constant of the element type of
-// the first input that is a value. At least one input must be a value.
+// Adds a node after what its inputs need and gives its outputs; a literal becomes a constant of the element
+// type of the first input that is a value. At least one input must be a value.
 std::vector<Ex> emit_all(const OpDef&, std::span<const Ex> inputs, const Attrs& = {});
 std::vector<Ex> emit_all_at(Place, const OpDef&, std::span<const Ex> inputs, const Attrs& = {});
 Ex emit(const OpDef&, std::initializer_list<Ex> inputs, Named attrs = {});
 Ex emit(const OpDef&, std::span<const Ex> inputs, const Attrs& attrs);
 
 Ex constant(Place, Tensor);
-Ex integers(Place, std::vector<std::int64_t>);   // int32, rank 1
+Ex integers(Place, std::vector<std::int64_t>);  // int32, rank 1
 Attrs attrs_of(Named);
 
 }  // namespace tl

@@ -10,7 +10,9 @@
 namespace tl {
 namespace {
 
-bool takes_many(const OpDef& op) { return op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many; }
+bool takes_many(const OpDef& op) {
+  return op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many;
+}
 
 void check_inputs(const Graph& graph, const OpDef& op, std::span<const ValueId> inputs) {
   std::size_t fixed = op.inputs.size() - takes_many(op);
@@ -19,7 +21,8 @@ void check_inputs(const Graph& graph, const OpDef& op, std::span<const ValueId> 
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     bool may_lack = i < fixed && op.inputs[i].arity == Arity::optional;
     if (inputs[i] == no_value && !may_lack)
-      throw Error(Code::bad_input, text("input '{}' is missing", op.inputs[std::min(i, op.inputs.size() - 1)].name));
+      throw Error(Code::bad_input,
+                  text("input '{}' is missing", op.inputs[std::min(i, op.inputs.size() - 1)].name));
     TL_ASSERT(inputs[i] == no_value || index(inputs[i]) < graph.value_count());
   }
 }
@@ -57,8 +60,8 @@ void Graph::add_output(ValueId v, std::string name_given) {
   output_names.push_back(std::move(name_given));
 }
 
-std::vector<Type> infer(const Graph& graph, const OpDef& op, std::span<const ValueId> inputs, const Attrs& attrs,
-                        std::span<const Block> blocks) {
+std::vector<Type> infer(const Graph& graph, const OpDef& op, std::span<const ValueId> inputs,
+                        const Attrs& attrs, std::span<const Block> blocks) {
   std::vector<Type> types(inputs.size());
   std::vector<const Tensor*> values(inputs.size(), nullptr);
   std::unique_ptr<bool[]> given(new bool[inputs.size() + 1]());
@@ -81,16 +84,23 @@ std::vector<Type> infer(const Graph& graph, const OpDef& op, std::span<const Val
   return op.infer({types, values, {given.get(), inputs.size()}, attrs, block_types});
 }
 
-Node& Graph::add_node(Block& block, const OpDef& op, std::vector<ValueId> inputs, const Attrs& attrs, std::string name_given,
-                      std::vector<Block> blocks) {
+Node& Graph::add_node(Block& block, const OpDef& op, std::vector<ValueId> inputs, const Attrs& attrs,
+                      NodeParts parts) {
   auto context = [&] {
-    return name_given.empty() ? std::string(op.name) : text("{} '{}'", op.name, printable(name_given));
+    return parts.name.empty() ? std::string(op.name) : text("{} '{}'", op.name, printable(parts.name));
   };
   return with_note(context, [&]() -> Node& {
-    while (inputs.size() < op.inputs.size() - takes_many(op)) inputs.push_back(no_value);  // left out at the end: absent
+    while (inputs.size() < op.inputs.size() - takes_many(op))
+      inputs.push_back(no_value);  // left out at the end: absent
     check_inputs(*this, op, inputs);
-    Node node{&op, std::move(inputs), {}, complete({op.attrs.begin(), op.attrs.size()}, attrs), std::move(blocks), name_given};
-    for (Type& type : infer(*this, op, node.inputs, node.attrs, node.blocks)) node.outputs.push_back(add_value(std::move(type)));
+    Node node{&op,
+              std::move(inputs),
+              {},
+              complete({op.attrs.begin(), op.attrs.size()}, attrs),
+              std::move(parts.blocks),
+              parts.name};
+    for (Type& type : infer(*this, op, node.inputs, node.attrs, node.blocks))
+      node.outputs.push_back(add_value(std::move(type)));
     block.nodes.push_back(std::move(node));
     return block.nodes.back();
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An operation as a Core ML program has it, while a reader turns it into a node: what an `upgrade` of OpDef works on.
+// An operation as a Core ML program has it, while a reader turns it into a node: what an `upgrade` of OpDef
+// works on.
 #pragma once
 #include <optional>
 
@@ -9,12 +10,12 @@ namespace tl {
 
 struct MilNode {
   Place place;
-  std::string type = {};   // "gather"
-  std::string name = {};   // of the operation
-  int opset = 5;           // 5: CoreML5, iOS 15 … 9: CoreML9, iOS 26
+  std::string type = {};  // "gather"
+  std::string name = {};  // of the operation
+  int opset = 5;          // 5: CoreML5, iOS 15 … 9: CoreML9, iOS 26
   std::map<std::string, std::vector<ValueId>, std::less<>> inputs = {};  // by MIL name, constants included
-  std::map<std::string, AttrValue, std::less<>> given = {};             // attributes of ours that upgrade has settled
-  std::vector<Type> declared = {};                                       // types of the outputs, as the file says
+  std::map<std::string, AttrValue, std::less<>> given = {};  // attributes of ours that upgrade has settled
+  std::vector<Type> declared = {};                           // types of the outputs, as the file says
   std::vector<std::string> outputs = {};
 
   // What an upgrade needs most. A missing input is no_value / nullptr.
@@ -32,8 +33,12 @@ struct MilNode {
   }
   const Type& type_of(std::string_view name) const { return place.graph->type(input(name)); }
   Ex ex(std::string_view name) const { return {place, input(name)}; }
-  void set_input(std::string_view name, Ex value) { inputs.insert_or_assign(std::string(name), std::vector{value.id()}); }
-  void set(std::string_view name, AttrValue value) { given.insert_or_assign(std::string(name), std::move(value)); }
+  void set_input(std::string_view name, Ex value) {
+    inputs.insert_or_assign(std::string(name), std::vector{value.id()});
+  }
+  void set(std::string_view name, AttrValue value) {
+    given.insert_or_assign(std::string(name), std::move(value));
+  }
   void drop(std::string_view name) {
     if (auto found = inputs.find(name); found != inputs.end()) inputs.erase(found);
   }

@@ -5,7 +5,8 @@
 namespace tl {
 
 std::string_view name_of(FeatureKind kind) {
-  constexpr std::string_view names[] = {"tensor", "image", "int64", "double", "string", "dictionary", "sequence", "state"};
+  constexpr std::string_view names[] = {"tensor", "image",      "int64",    "double",
+                                        "string", "dictionary", "sequence", "state"};
   return names[static_cast<std::size_t>(kind)];
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One operation, described once. The verifier, the passes, the backends, the readers and writers, the language and
-// the tests all read this struct; none keeps a list of operations of its own.
+// One operation, described once. The verifier, the passes, the backends, the readers and writers, the
+// language and the tests all read this struct; none keeps a list of operations of its own.
 #pragma once
 #include <array>
 #include <initializer_list>
@@ -43,9 +43,9 @@ struct BlockTypes {  // what the nested blocks of a node take and give
 };
 
 struct InferCall {
-  std::span<const Type> types;                // per declared input, then the rest of a `many`
-  std::span<const Tensor* const> values;      // where the value is constant, else null; as long as types
-  std::span<const bool> given;                // false: an optional input that is absent (its type means nothing)
+  std::span<const Type> types;            // per declared input, then the rest of a `many`
+  std::span<const Tensor* const> values;  // where the value is constant, else null; as long as types
+  std::span<const bool> given;            // false: an optional input that is absent (its type means nothing)
   const Attrs& attrs;
   std::span<const BlockTypes> blocks = {};
   const Type& type(std::size_t i) const { return types[i]; }
@@ -67,8 +67,9 @@ struct Array {  // every element type as double; the runner rounds the outputs t
 struct ReferenceCall {
   std::span<const Array* const> in;  // null: absent
   const Attrs& attrs;
-  std::span<Array> out;              // dtype set; shape set and data sized where inference knew it, else the reference sets both
-  std::uint64_t seed = 0;            // of random operations, different for every node and run
+  std::span<Array>
+      out;  // dtype set; shape set and data sized where inference knew it, else the reference sets both
+  std::uint64_t seed = 0;  // of random operations, different for every node and run
 };
 using Reference = void(const ReferenceCall&);
 
@@ -88,7 +89,7 @@ using RunValue = std::variant<std::monostate, Tensor, TensorList, std::shared_pt
 struct EvaluateCall {
   std::span<const RunValue* const> in;  // null: absent
   const Attrs& attrs;
-  std::span<const Type> types;          // inferred types of the outputs
+  std::span<const Type> types;  // inferred types of the outputs
   std::span<RunValue> out;
 };
 using Evaluate = void(const EvaluateCall&);
@@ -102,22 +103,23 @@ struct GradientCall {
   std::span<const Ex> grad;  // what arrives, per output; an output nobody uses has none (Ex{} is false)
   const Attrs& attrs;
 };
-// One gradient per input; Ex{} where there is none (integers, conditions). Broadcast inputs are summed by the caller.
+// One gradient per input; Ex{} where there is none (integers, conditions). Broadcast inputs are summed by the
+// caller.
 using Gradient = std::vector<Ex>(const GradientCall&);
 using Decompose = std::vector<Ex>(std::span<const Ex> in, const Attrs& attrs);
 
 // ---- facts for others
 
-struct MilNode;                        // an operation as a Core ML file has it (ir/mil.h)
-using MilUpgrade = void(MilNode&);     // older opsets and odd forms to this definition
+struct MilNode;                     // an operation as a Core ML file has it (ir/mil.h)
+using MilUpgrade = void(MilNode&);  // older opsets and odd forms to this definition
 struct MilFacts {
-  std::string_view name = {};          // empty: not an operation of MIL; the writer uses the decomposition
-  int since = 5;                       // CoreML5 is iOS 15
+  std::string_view name = {};  // empty: not an operation of MIL; the writer uses the decomposition
+  int since = 5;               // CoreML5 is iOS 15
   MilUpgrade* upgrade = nullptr;
 };
 
 enum class Fit : std::uint8_t { native, conditional, never };
-struct AneFacts {                      // would the Neural Engine run it? Filled in with sources by the report's rules
+struct AneFacts {  // would the Neural Engine run it? Filled in with sources by the report's rules
   Fit fit = Fit::never;
   std::string_view note = {};
   std::string_view source = {};
@@ -125,36 +127,37 @@ struct AneFacts {                      // would the Neural Engine run it? Filled
 
 enum class Traits : std::uint8_t {
   none = 0,
-  elementwise = 1,      // a row of elementwise.def: one output element per broadcast input element
-  side_effect = 2,      // must run, in program order, though nobody reads an output
-  random = 4,           // never merged or folded
-  structural = 8,       // has blocks: the executor runs it
-  dequantize = 16,      // expands a compressed constant
-  view = 32,            // the same elements in the same order with another shape
+  elementwise = 1,  // a row of elementwise.def: one output element per broadcast input element
+  side_effect = 2,  // must run, in program order, though nobody reads an output
+  random = 4,       // never merged or folded
+  structural = 8,   // has blocks: the executor runs it
+  dequantize = 16,  // expands a compressed constant
+  view = 32,        // the same elements in the same order with another shape
 };
 constexpr Traits operator|(Traits a, Traits b) { return Traits(std::uint8_t(a) | std::uint8_t(b)); }
 constexpr bool has(Traits all, Traits one) { return (std::uint8_t(all) & std::uint8_t(one)) != 0; }
 
-struct Sample {                        // inputs for the op test where random tensors of small shapes do not do
-  List<std::string_view, 6> inputs = {};  // types: "fp32[2, 3]"; integers "int32[3] 0..4" draw from a range, or "= [1, 2]"
-  std::string_view attrs = {};         // "axis=-1, keep_dims=true"
+struct Sample {  // inputs for the op test where random tensors of small shapes do not do
+  List<std::string_view, 6> inputs =
+      {};  // types: "fp32[2, 3]"; integers "int32[3] 0..4" draw from a range, or "= [1, 2]"
+  std::string_view attrs = {};  // "axis=-1, keep_dims=true"
 };
 
 struct OpDef {
-  std::string_view name = {};          // IR name, language builtin, `tl ops NAME`, test name
-  std::string_view doc = {};           // one sentence
+  std::string_view name = {};  // IR name, language builtin, `tl ops NAME`, test name
+  std::string_view doc = {};   // one sentence
   List<InputDef, 12> inputs = {};
-  List<AttrDef, 14> attrs = {};        // with defaults; also the builtin's keyword arguments
+  List<AttrDef, 14> attrs = {};  // with defaults; also the builtin's keyword arguments
   List<std::string_view, 4> outputs = {"output"};
   Infer* infer = nullptr;
-  Gradient* gradient = nullptr;        // null: that of the decomposition, else not differentiable
-  Decompose* decompose = nullptr;      // null: primitive
-  Reference* reference = nullptr;      // obvious and slow; the oracle of every kernel
-  Evaluate* evaluate = nullptr;        // instead of a reference: works on whole values
+  Gradient* gradient = nullptr;    // null: that of the decomposition, else not differentiable
+  Decompose* decompose = nullptr;  // null: primitive
+  Reference* reference = nullptr;  // obvious and slow; the oracle of every kernel
+  Evaluate* evaluate = nullptr;    // instead of a reference: works on whole values
   Traits traits = Traits::none;
   MilFacts mil = {};
   AneFacts ane = {};
-  double near_zero = 1e-36;            // a kernel may be off by a few units in the last place, or by this much
+  double near_zero = 1e-36;  // a kernel may be off by a few units in the last place, or by this much
   List<Sample, 6> samples = {};
 };
 

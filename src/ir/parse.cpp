@@ -24,9 +24,7 @@ class GraphParser {
       block(graph_.body, true);
       space();
       if (!rest_.empty()) fail("text after the end of the graph");
-    } catch (Error& error) {
-      throw error.note(text("line {}", line_));
-    }
+    } catch (Error& error) { throw error.note(text("line {}", line_)); }
     return std::move(graph_);
   }
 
@@ -36,7 +34,8 @@ class GraphParser {
   [[noreturn]] void fail(std::string_view what) { throw Error(Code::bad_input, std::string(what)); }
 
   void space() {
-    while (!rest_.empty() && (std::isspace(static_cast<unsigned char>(rest_[0])) || rest_.starts_with("//"))) {
+    while (!rest_.empty() &&
+           (std::isspace(static_cast<unsigned char>(rest_[0])) || rest_.starts_with("//"))) {
       if (rest_.starts_with("//")) rest_.remove_prefix(std::min(rest_.find('\n'), rest_.size()));
       else {
         line_ += rest_[0] == '\n';
@@ -58,7 +57,9 @@ class GraphParser {
   std::string identifier() {
     space();
     std::size_t n = 0;
-    while (n < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[n])) || rest_[n] == '_' || rest_[n] == '@' || (n == 0 && rest_[n] == '%'))) ++n;
+    while (n < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[n])) || rest_[n] == '_' ||
+                                rest_[n] == '@' || (n == 0 && rest_[n] == '%')))
+      ++n;
     if (n == 0) fail("a name is missing");
     std::string name(rest_.substr(0, n));
     rest_.remove_prefix(n);
@@ -107,7 +108,8 @@ class GraphParser {
     if (dims == "[*]") return unranked(d);
     Shape shape;
     const AttrValue items = parse_attr(AttrKind::words, dims);
-    for (const std::string& item : std::get<std::vector<std::string>>(items)) shape.push_back(dimension(item));
+    for (const std::string& item : std::get<std::vector<std::string>>(items))
+      shape.push_back(dimension(item));
     return Type(d, std::move(shape));
   }
 
@@ -154,7 +156,8 @@ class GraphParser {
     space();
     while (!maybe("}")) {
       body.outputs.push_back(value());
-      if (outermost) graph_.output_names.push_back(maybe("as") ? quoted() : graph_.value(body.outputs.back()).name);
+      if (outermost)
+        graph_.output_names.push_back(maybe("as") ? quoted() : graph_.value(body.outputs.back()).name);
       maybe(",");
     }
     --depth_;
@@ -190,10 +193,12 @@ class GraphParser {
     const auto& [name, type] = results.front();
     std::string all = bracketed();
     Tensor t;
-    if (type.dtype == DType::string) t = from_strings(std::get<std::vector<std::string>>(parse_attr(AttrKind::words, all)), type.shape);
+    if (type.dtype == DType::string)
+      t = from_strings(std::get<std::vector<std::string>>(parse_attr(AttrKind::words, all)), type.shape);
     else {
       std::vector<double> numbers = std::get<std::vector<double>>(parse_attr(AttrKind::numbers, all));
-      if (!is_known(type.shape) || volume(type.shape) != static_cast<std::int64_t>(numbers.size())) fail("the constant does not fill its shape");
+      if (!is_known(type.shape) || volume(type.shape) != static_cast<std::int64_t>(numbers.size()))
+        fail("the constant does not fill its shape");
       t = from_doubles(numbers, type.dtype, type.shape);
     }
     names_[name] = graph_.add_constant(std::move(t), name.substr(1));
@@ -216,7 +221,7 @@ class GraphParser {
       }
       block(blocks.back(), false);
     }
-    const Node& node = graph_.add_node(body, op, std::move(inputs), attrs, {}, std::move(blocks));
+    const Node& node = graph_.add_node(body, op, std::move(inputs), attrs, {{}, std::move(blocks)});
     if (node.outputs.size() != results.size()) fail(text("{} gives {} values", op.name, node.outputs.size()));
     for (std::size_t i = 0; i < results.size(); ++i) {
       graph_.value(node.outputs[i]).name = results[i].first.substr(1);

@@ -38,7 +38,8 @@ class Printer {
     constants(graph_.body.outputs, 1);
     out_ += "  return";
     for (std::size_t i = 0; i < graph_.body.outputs.size(); ++i)
-      out_ += text("{}{} as {}", i ? ", " : " ", name(graph_.body.outputs[i]), text_of(AttrValue(graph_.output_names[i])));
+      out_ += text("{}{} as {}", i ? ", " : " ", name(graph_.body.outputs[i]),
+                   text_of(AttrValue(graph_.output_names[i])));
     return out_ + "\n}\n";
   }
 

@@ -18,8 +18,7 @@ StoragePtr fresh(DType dtype, std::int64_t size) {
 }
 
 // Calls visit(T{}) with the C++ type that stores d; sub-byte and 8-bit float types have none.
-template <class Visit>
-void with_stored_type(DType d, const Visit& visit) {
+template <class Visit> void with_stored_type(DType d, const Visit& visit) {
   switch (d) {
     case DType::boolean: return visit(bool{});
     case DType::f16: return visit(Half{});
@@ -34,14 +33,16 @@ void with_stored_type(DType d, const Visit& visit) {
     case DType::u16: return visit(std::uint16_t{});
     case DType::u32: return visit(std::uint32_t{});
     case DType::u64: return visit(std::uint64_t{});
-    default: throw Error(Code::unsupported, text("elements of type {} cannot be read as numbers", name_of(d)));
+    default:
+      throw Error(Code::unsupported, text("elements of type {} cannot be read as numbers", name_of(d)));
   }
 }
 
 // Element i of a stream of `bits`-wide elements, least significant bit first.
 std::int64_t packed(const std::byte* data, int bits, std::int64_t i) {
   std::int64_t value = 0, at = i * bits;
-  for (int b = 0; b < bits; ++b, ++at) value |= (std::to_integer<std::int64_t>(data[at / 8]) >> (at % 8) & 1) << b;
+  for (int b = 0; b < bits; ++b, ++at)
+    value |= (std::to_integer<std::int64_t>(data[at / 8]) >> (at % 8) & 1) << b;
   return value;
 }
 
@@ -59,8 +60,7 @@ void put_packed(std::byte* data, int bits, std::int64_t i, std::int64_t value) {
   }
 }
 
-template <class To, class From>
-To number(From x) {
+template <class To, class From> To number(From x) {
   if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat>) return number<To>(to_float(x));
   else if constexpr (std::is_same_v<To, bool>) return x != From{};
   else if constexpr (std::is_same_v<To, Half>) return to_half(static_cast<double>(x));
@@ -83,20 +83,26 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
 }
 
 Tensor::Tensor(DType dtype, Shape shape, StoragePtr storage, std::size_t offset)
-    : dtype_(dtype), shape_(std::move(shape)), size_(volume(shape_)), storage_(std::move(storage)), offset_(offset) {
+    : dtype_(dtype),
+      shape_(std::move(shape)),
+      size_(volume(shape_)),
+      storage_(std::move(storage)),
+      offset_(offset) {
   if (offset_ > storage_->size() || bytes() > storage_->size() - offset_)
     throw Error(Code::bad_input, text("{} needs {} bytes, there are {}", text_of(type()), bytes(),
                                       offset_ > storage_->size() ? 0 : storage_->size() - offset_));
 }
 
 void Tensor::check(DType wanted) const {
-  if (wanted != dtype_ || !storage_) assertion_failed("Tensor::as with another element type", __FILE__, __LINE__);
+  if (wanted != dtype_ || !storage_)
+    assertion_failed("Tensor::as with another element type", __FILE__, __LINE__);
 }
 
 std::byte* Tensor::writable_data() {
   if (storage_.use_count() > 1 || !storage_->writable()) {
     StoragePtr copy = fresh(dtype_, size_);
-    if (dtype_ == DType::string) std::copy_n(as<std::string>().data(), size_, reinterpret_cast<std::string*>(copy->data()));
+    if (dtype_ == DType::string)
+      std::copy_n(as<std::string>().data(), size_, reinterpret_cast<std::string*>(copy->data()));
     else std::memcpy(copy->data(), data(), bytes());
     storage_ = std::move(copy);
     offset_ = 0;
@@ -115,7 +121,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 std::vector<double> to_doubles(const Tensor& t) {
   std::vector<double> out(static_cast<std::size_t>(t.size()));
   if (is_packed(t.dtype())) {
-    for (std::int64_t i = 0; i < t.size(); ++i) out[static_cast<std::size_t>(i)] = static_cast<double>(packed_integer(t, i));
+    for (std::int64_t i = 0; i < t.size(); ++i)
+      out[static_cast<std::size_t>(i)] = static_cast<double>(packed_integer(t, i));
     return out;
   }
   with_stored_type(t.dtype(), [&]<class T>(T) {
@@ -143,7 +150,8 @@ Tensor from_integers(std::span<const std::int64_t> in, DType dtype, Shape shape)
   TL_ASSERT(static_cast<std::int64_t>(in.size()) == t.size());
   std::byte* data = t.writable_data();
   if (is_packed(dtype)) {
-    for (std::size_t i = 0; i < in.size(); ++i) put_packed(data, bits_of(dtype), static_cast<std::int64_t>(i), in[i]);
+    for (std::size_t i = 0; i < in.size(); ++i)
+      put_packed(data, bits_of(dtype), static_cast<std::int64_t>(i), in[i]);
     return t;
   }
   with_stored_type(dtype, [&]<class T>(T) {
@@ -190,7 +198,8 @@ Tensor converted(const Tensor& t, DType to) {
 
 bool same(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-  if (a.dtype() == DType::string) return std::equal(a.as<std::string>().begin(), a.as<std::string>().end(), b.as<std::string>().begin());
+  if (a.dtype() == DType::string)
+    return std::equal(a.as<std::string>().begin(), a.as<std::string>().end(), b.as<std::string>().begin());
   return std::memcmp(a.data(), b.data(), a.bytes()) == 0;
 }
 

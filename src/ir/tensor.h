@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tensor: an element type, a shape of numbers, and a place in shared storage. Dense, row-major, cheap to copy.
+// A tensor: an element type, a shape of numbers, and a place in shared storage. Dense, row-major, cheap to
+// copy.
 #pragma once
 #include <span>
 
@@ -9,11 +10,8 @@
 
 namespace tl {
 
-#define TL_DTYPE_OF(T, d)                \
-  template <>                            \
-  struct DTypeOf<T> {                    \
-    static constexpr DType value = d;    \
-  };
+#define TL_DTYPE_OF(T, d) \
+  template <> struct DTypeOf<T> { static constexpr DType value = d; };
 TL_DTYPE_OF(bool, DType::boolean)
 TL_DTYPE_OF(std::string, DType::string)
 TL_DTYPE_OF(Half, DType::f16)
@@ -33,30 +31,28 @@ TL_DTYPE_OF(std::uint64_t, DType::u64)
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(DType, Shape);                                              // fresh, uninitialised (strings: empty)
-  Tensor(DType, Shape, StoragePtr, std::size_t offset = 0);          // a view; throws Error if it does not fit
+  Tensor(DType, Shape);                                      // fresh, uninitialised (strings: empty)
+  Tensor(DType, Shape, StoragePtr, std::size_t offset = 0);  // a view; throws Error if it does not fit
 
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   std::size_t rank() const { return shape_.size(); }
-  std::int64_t size() const { return size_; }                        // elements
+  std::int64_t size() const { return size_; }  // elements
   std::size_t bytes() const { return bytes_of(dtype_, size_); }
   Type type() const { return {dtype_, shape_}; }
   explicit operator bool() const { return storage_ != nullptr; }
 
   const std::byte* data() const { return storage_->data() + offset_; }
-  std::byte* writable_data();                                        // copies first if shared or mapped
+  std::byte* writable_data();  // copies first if shared or mapped
   const StoragePtr& storage() const { return storage_; }
   std::size_t offset() const { return offset_; }
 
   // The elements; T must be the element type.
-  template <class T>
-  std::span<const T> as() const {
+  template <class T> std::span<const T> as() const {
     check(DTypeOf<T>::value);
     return {reinterpret_cast<const T*>(data()), static_cast<std::size_t>(size_)};
   }
-  template <class T>
-  std::span<T> writable() {
+  template <class T> std::span<T> writable() {
     check(DTypeOf<T>::value);
     return {reinterpret_cast<T*>(writable_data()), static_cast<std::size_t>(size_)};
   }
@@ -73,8 +69,8 @@ class Tensor {
   std::size_t offset_ = 0;
 };
 
-// Elements of any numeric type (sub-byte ones and bool included) as double, and back: floats are rounded to nearest
-// even, integers wrap (from a double beyond 2^63 they saturate).
+// Elements of any numeric type (sub-byte ones and bool included) as double, and back: floats are rounded to
+// nearest even, integers wrap (from a double beyond 2^63 they saturate).
 std::vector<double> to_doubles(const Tensor&);
 Tensor from_doubles(std::span<const double>, DType, Shape);
 std::vector<std::int64_t> to_integers(const Tensor&);  // exact for every integer type; floats are truncated

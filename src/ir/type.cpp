@@ -90,7 +90,8 @@ bool is_known(std::span<const Dim> shape) {
 
 std::string text_of(std::span<const Dim> shape) {
   std::vector<std::string> parts;
-  for (Dim d : shape) parts.push_back(is_known(d) ? text("{}", d) : d == unknown ? "?" : text("s{}", unknown - 1 - d));
+  for (Dim d : shape)
+    parts.push_back(is_known(d) ? text("{}", d) : d == unknown ? "?" : text("s{}", unknown - 1 - d));
   return "[" + join(parts, ", ") + "]";
 }
 
@@ -126,7 +127,8 @@ Shape broadcast(std::span<const Dim> a, std::span<const Dim> b) {
 
 std::int64_t wrap_axis(std::int64_t axis, std::size_t rank, std::string_view what) {
   auto n = static_cast<std::int64_t>(rank);
-  if (axis < -n || axis >= n) throw Error(Code::bad_input, text("{} {} is outside rank {}", what, axis, rank));
+  if (axis < -n || axis >= n)
+    throw Error(Code::bad_input, text("{} {} is outside rank {}", what, axis, rank));
   return axis < 0 ? axis + n : axis;
 }
 
@@ -160,7 +162,8 @@ std::string text_of(const Type& t) {
   if (t.kind == Type::Kind::dictionary) return text("dict<{}, {}>", name_of(t.key), name_of(t.dtype));
   std::string tensor = std::string(name_of(t.dtype)) + (t.ranked ? text_of(t.shape) : "[*]");
   if (t.kind == Type::Kind::state) return "state<" + tensor + ">";
-  if (t.kind == Type::Kind::list) return text("list<{}, {}>", tensor, is_known(t.length) ? text("{}", t.length) : "?");
+  if (t.kind == Type::Kind::list)
+    return text("list<{}, {}>", tensor, is_known(t.length) ? text("{}", t.length) : "?");
   return tensor;
 }
 

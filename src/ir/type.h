@@ -12,23 +12,40 @@
 namespace tl {
 
 enum class DType : std::uint8_t {
-  boolean, string,
-  f16, f32, f64, bf16,
-  i8, i16, i32, i64,
-  u8, u16, u32, u64,
-  i4, u1, u2, u3, u4, u6,  // stored weights only: a stream of bits, least significant first
-  f8e4m3, f8e5m2,
+  boolean,
+  string,
+  f16,
+  f32,
+  f64,
+  bf16,
+  i8,
+  i16,
+  i32,
+  i64,
+  u8,
+  u16,
+  u32,
+  u64,
+  i4,
+  u1,
+  u2,
+  u3,
+  u4,
+  u6,  // stored weights only: a stream of bits, least significant first
+  f8e4m3,
+  f8e5m2,
 };
 
-std::string_view name_of(DType);                       // as MIL spells it: "fp16", "int32", "bool", "string"
-std::optional<DType> dtype_named(std::string_view);    // also "float16", "half", "f16", "boolean" …
-int bits_of(DType);                                    // of one stored element; string: 8 * sizeof(std::string)
+std::string_view name_of(DType);                     // as MIL spells it: "fp16", "int32", "bool", "string"
+std::optional<DType> dtype_named(std::string_view);  // also "float16", "half", "f16", "boolean" …
+int bits_of(DType);                                  // of one stored element; string: 8 * sizeof(std::string)
 bool is_float(DType);
-bool is_integer(DType);                                // bool is not one
-bool is_packed(DType);                                 // several elements share a byte
-std::size_t bytes_of(DType, std::int64_t elements);    // rounded up to whole bytes
+bool is_integer(DType);                              // bool is not one
+bool is_packed(DType);                               // several elements share a byte
+std::size_t bytes_of(DType, std::int64_t elements);  // rounded up to whole bytes
 
-// A dimension: a length, or `unknown`, or a symbol (below unknown): two symbols that are equal are the same length.
+// A dimension: a length, or `unknown`, or a symbol (below unknown): two symbols that are equal are the same
+// length.
 using Dim = std::int64_t;
 using Shape = std::vector<Dim>;
 inline constexpr Dim unknown = -1;
@@ -42,8 +59,8 @@ inline std::string text_of(const Shape& shape) { return text_of(std::span<const 
 std::int64_t volume(std::span<const Dim>);
 Shape row_major(std::span<const Dim>);  // strides in elements
 
-// NumPy's rule, right-aligned; unknown with n > 1 gives n, unknown with 1 or unknown gives unknown (a symbol keeps).
-// Throws Error naming both shapes.
+// NumPy's rule, right-aligned; unknown with n > 1 gives n, unknown with 1 or unknown gives unknown (a symbol
+// keeps). Throws Error naming both shapes.
 Shape broadcast(std::span<const Dim> a, std::span<const Dim> b);
 
 // axis in [-rank, rank) as [0, rank); throws Error otherwise.
@@ -71,13 +88,14 @@ Type unranked(DType);
 Type list_of(DType, Shape element, Dim length);
 Type state_of(DType, Shape);
 Type dictionary_of(DType key, DType value);
-std::string text_of(const Type&);  // "fp16[1, 3, ?]", "fp16[*]", "list<fp32[2], 4>", "state<fp16[1]>", "dict<string, fp64>"
+std::string text_of(
+    const Type&);  // "fp16[1, 3, ?]", "fp16[*]", "list<fp32[2], 4>", "state<fp16[1]>", "dict<string, fp64>"
 
-// The type that says what both say: dimensions that differ are unknown. Throws Error if kinds or dtypes differ.
+// The type that says what both say: dimensions that differ are unknown. Throws Error if kinds or dtypes
+// differ.
 Type join(const Type&, const Type&);
 
 // C++ element types of the stored ones; sub-byte types have none.
-template <class T>
-struct DTypeOf;
+template <class T> struct DTypeOf;
 
 }  // namespace tl

@@ -12,7 +12,8 @@ namespace {
 
 class Verifier {
  public:
-  Verifier(const Graph& graph, std::string_view after) : graph_(graph), after_(after), known_(graph.value_count(), false) {}
+  Verifier(const Graph& graph, std::string_view after)
+      : graph_(graph), after_(after), known_(graph.value_count(), false) {}
 
   void run() {
     for (std::size_t i = 0; i < graph_.value_count(); ++i) known_[i] = graph_.value(ValueId(i)).is_constant();
@@ -40,7 +41,8 @@ class Verifier {
     if (!now.ranked || !inferred.ranked) return true;
     if (now.rank() != inferred.rank()) return false;
     for (std::size_t d = 0; d < now.rank(); ++d)
-      if (is_known(now.shape[d]) && is_known(inferred.shape[d]) && now.shape[d] != inferred.shape[d]) return false;
+      if (is_known(now.shape[d]) && is_known(inferred.shape[d]) && now.shape[d] != inferred.shape[d])
+        return false;
     return true;
   }
 
@@ -48,19 +50,20 @@ class Verifier {
     std::vector<Type> types;
     try {
       types = infer(graph_, *node.op, node.inputs, node.attrs, node.blocks);
-    } catch (const Error& error) {
-      bug(error.what(), &node);
-    }
+    } catch (const Error& error) { bug(error.what(), &node); }
     if (types.size() != node.outputs.size()) bug("has another number of outputs than inference gives", &node);
     for (std::size_t i = 0; i < types.size(); ++i)
       if (!agrees(graph_.type(node.outputs[i]), types[i]))
-        bug(text("has type {} where its inputs imply {}", text_of(graph_.type(node.outputs[i])), text_of(types[i])), &node);
+        bug(text("has type {} where its inputs imply {}", text_of(graph_.type(node.outputs[i])),
+                 text_of(types[i])),
+            &node);
   }
 
   [[noreturn]] void bug(const std::string& what, const Node* node) {
-    std::string where = node ? text("{} '{}' ", node->op->name, node->name) : text("graph '{}' ", graph_.name);
-    std::fprintf(stderr, "tl: internal error after %.*s: %s%s (please report it)\n", static_cast<int>(after_.size()), after_.data(),
-                 where.c_str(), what.c_str());
+    std::string where =
+        node ? text("{} '{}' ", node->op->name, node->name) : text("graph '{}' ", graph_.name);
+    std::fprintf(stderr, "tl: internal error after %.*s: %s%s (please report it)\n",
+                 static_cast<int>(after_.size()), after_.data(), where.c_str(), what.c_str());
     std::abort();
   }
 

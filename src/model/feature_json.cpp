@@ -76,8 +76,8 @@ Features row_of_json(const Json& object) {
   if (!object.is_object()) fail("is not {feature: value} or a list of such");
   Features features;
   for (const auto& [name, value] : object.items())
-    features.emplace_back(
-        name, with_note([&] { return text("'{}'", printable(name)); }, [&] { return value_of_json(value); }));
+    features.emplace_back(name, with_note([&name = name] { return text("'{}'", printable(name)); },
+                                          [&value = value] { return value_of_json(value); }));
   return features;
 }
 

@@ -24,7 +24,8 @@ ModelFile read_as(Format format, const std::string& path) {
 }  // namespace
 
 ModelFile read_model(const std::string& path) {
-  if (!is_file(path) && !is_folder(path)) throw Error(Code::bad_input, text("{}: there is no such file or folder", path));
+  if (!is_file(path) && !is_folder(path))
+    throw Error(Code::bad_input, text("{}: there is no such file or folder", path));
   ModelFile file = read_as(detect_format(path), path);
   file.path = path;
   return file;

@@ -32,7 +32,8 @@ void check_names(const Interface& interface, const Features& inputs) {
   std::vector<std::string_view> names = names_of(interface.inputs);
   for (const auto& [name, value] : inputs)
     if (std::find(names.begin(), names.end(), name) == names.end())
-      throw Error(Code::bad_input, text("there is no input '{}'{}; the inputs are {}", printable(name), did_you_mean(name, names), listed(names)));
+      throw Error(Code::bad_input, text("there is no input '{}'{}; the inputs are {}", printable(name),
+                                        did_you_mean(name, names), listed(names)));
 }
 
 ValueId find_value(const Graph& graph, const std::string& name) {
@@ -44,7 +45,9 @@ ValueId find_value(const Graph& graph, const std::string& name) {
       if (graph.value(v).name == name) found = v;
     }
   });
-  if (found == no_value) throw Error(Code::bad_input, text("there is no value '{}' to keep{}", printable(name), did_you_mean(name, names)));
+  if (found == no_value)
+    throw Error(Code::bad_input,
+                text("there is no value '{}' to keep{}", printable(name), did_you_mean(name, names)));
   return found;
 }
 
@@ -58,7 +61,8 @@ const Feature* find_feature(std::span<const Feature> features, std::string_view 
 Feature undeclared(const std::string& name, const RunValue& value) {
   Feature feature;
   feature.name = name;
-  if (const auto* tensor = std::get_if<Tensor>(&value)) feature.dtype = tensor->dtype(), feature.shape = tensor->shape();
+  if (const auto* tensor = std::get_if<Tensor>(&value))
+    feature.dtype = tensor->dtype(), feature.shape = tensor->shape();
   return feature;
 }
 
@@ -66,7 +70,9 @@ void check_type(const Feature& feature, const Type& declared, const Type& given)
   bool fits = declared.dtype == given.dtype && (!declared.ranked || declared.rank() == given.rank());
   for (std::size_t d = 0; fits && declared.ranked && d < declared.rank(); ++d)
     fits = !is_known(declared.shape[d]) || declared.shape[d] == given.shape[d] || feature.flexible();
-  if (!fits) throw Error(Code::bad_input, text("input '{}' is {}, the program computes with {}", feature.name, text_of(given), text_of(declared)));
+  if (!fits)
+    throw Error(Code::bad_input, text("input '{}' is {}, the program computes with {}", feature.name,
+                                      text_of(given), text_of(declared)));
 }
 
 std::optional<DType> precision_of(const Runtime& runtime, const ModelFile& file) {
@@ -74,7 +80,8 @@ std::optional<DType> precision_of(const Runtime& runtime, const ModelFile& file)
   if (wanted == "fp16") return DType::f16;
   if (wanted == "fp32") return DType::f32;
   if (wanted == "reference") return DType::f64;
-  if (wanted == "bf16") throw Error(Code::unsupported, "precision bf16 is not supported by this version: use auto, fp16 or fp32");
+  if (wanted == "bf16")
+    throw Error(Code::unsupported, "precision bf16 is not supported by this version: use auto, fp16 or fp32");
   bool typed = file.type == "mlProgram";
   return typed ? std::nullopt : std::optional(DType::f32);
 }
@@ -105,15 +112,18 @@ const Function& Model::function(std::string_view name) const {
     names.push_back(function.name);
   }
   if (names.empty())
-    throw Error(Code::unsupported, text("{}: a {} file holds weights and no program: a script reads them with load_model(\"{}\").get_tensor(\"NAME\")",
+    throw Error(Code::unsupported, text("{}: a {} file holds weights and no program: a script reads them "
+                                        "with load_model(\"{}\").get_tensor(\"NAME\")",
                                         file_.path, file_.format, file_.path));
-  throw Error(Code::bad_input, text("there is no function '{}'{}; the functions are {}", printable(name), did_you_mean(name, names), listed(names)));
+  throw Error(Code::bad_input, text("there is no function '{}'{}; the functions are {}", printable(name),
+                                    did_you_mean(name, names), listed(names)));
 }
 
 const Graph& Model::graph(std::string_view name) const {
   const Function& f = function(name);
   if (f.graph) return *f.graph;
-  throw Error(Code::unsupported, f.why_not.empty() ? text("a model of type {} cannot run yet", file_.type) : f.why_not);
+  throw Error(Code::unsupported,
+              f.why_not.empty() ? text("a model of type {} cannot run yet", file_.type) : f.why_not);
 }
 
 State Model::make_state(std::string_view name) const {
@@ -123,12 +133,14 @@ State Model::make_state(std::string_view name) const {
     const Type& type = g.type(v);
     if (type.kind != Type::Kind::state) continue;
     std::vector<double> zeros(static_cast<std::size_t>(volume(type.shape)), 0);
-    state.cells[g.value(v).name] = std::make_shared<StateCell>(StateCell{from_doubles(zeros, type.dtype, type.shape)});
+    state.cells[g.value(v).name] =
+        std::make_shared<StateCell>(StateCell{from_doubles(zeros, type.dtype, type.shape)});
   }
   return state;
 }
 
-Model::Bound Model::bind(const Function& f, const Graph& g, const Features& inputs, const PredictOptions& options) const {
+Model::Bound Model::bind(const Function& f, const Graph& g, const Features& inputs,
+                         const PredictOptions& options) const {
   check_names(f.interface, inputs);
   Bound bound;
   State fresh;
@@ -143,9 +155,12 @@ Model::Bound Model::bind(const Function& f, const Graph& g, const Features& inpu
       continue;
     }
     const Feature* feature = find_feature(f.interface.inputs, name);
-    if (!feature) throw Error(Code::bad_input, text("the program takes '{}', which the model's description does not list", name));
+    if (!feature)
+      throw Error(Code::bad_input,
+                  text("the program takes '{}', which the model's description does not list", name));
     const FeatureValue* value = find(inputs, name);
-    if (!value && !feature->optional) throw Error(Code::bad_input, text("input '{}' is missing: it takes {}", name, describe(*feature)));
+    if (!value && !feature->optional)
+      throw Error(Code::bad_input, text("input '{}' is missing: it takes {}", name, describe(*feature)));
     Tensor t = value ? to_input(*feature, *value, type, options.notice) : default_input(*feature, type);
     check_type(*feature, type, t.type());
     bound.types.push_back(t.type());
@@ -154,13 +169,15 @@ Model::Bound Model::bind(const Function& f, const Graph& g, const Features& inpu
   return bound;
 }
 
-std::shared_ptr<const plan::Plan> Model::plan_for(const Function& f, const Graph& g, std::span<const Type> types,
+std::shared_ptr<const plan::Plan> Model::plan_for(const Function& f, const Graph& g,
+                                                  std::span<const Type> types,
                                                   std::span<const std::string> keep) const {
   std::string key = f.name;
   for (const Type& type : types) key += " " + text_of(type);
   for (const std::string& name : keep) key += " keep " + name;
   std::lock_guard lock(mutex_);
-  auto found = std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) { return cached.key == key; });
+  auto found =
+      std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) { return cached.key == key; });
   if (found != plans_.end()) {
     std::rotate(found, found + 1, plans_.end());
     return plans_.back().plan;
@@ -191,13 +208,16 @@ Features Model::predict(const Features& inputs, const PredictOptions& options) c
   Bound bound = bind(f, g, inputs, options);
   std::shared_ptr<const plan::Plan> plan = plan_for(f, g, bound.types, options.keep);
   double limit = runtime_.settings().timeout;
-  std::function<bool()> late = [&] { return std::chrono::duration<double>(Clock::now() - start).count() > limit; };
+  std::function<bool()> late = [&] {
+    return std::chrono::duration<double>(Clock::now() - start).count() > limit;
+  };
   plan::RunOptions run{runtime_.settings().seed, limit > 0 ? &late : nullptr, options.profile};
   std::vector<RunValue> results;
   try {
     plan->run(bound.values, results, run);
   } catch (const Error& e) {
-    if (e.code() == Code::interrupted && limit > 0) throw Error(Code::bad_input, text("the run took longer than {:g} s and was stopped", limit));
+    if (e.code() == Code::interrupted && limit > 0)
+      throw Error(Code::bad_input, text("the run took longer than {:g} s and was stopped", limit));
     throw;
   }
   std::vector<std::string> names = g.output_names;
@@ -205,7 +225,8 @@ Features Model::predict(const Features& inputs, const PredictOptions& options) c
   Features outputs;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const Feature* declared = find_feature(f.interface.outputs, names[i]);
-    outputs.emplace_back(names[i], to_output(declared ? *declared : undeclared(names[i], results[i]), results[i]));
+    outputs.emplace_back(names[i],
+                         to_output(declared ? *declared : undeclared(names[i], results[i]), results[i]));
   }
   return outputs;
 }

@@ -15,9 +15,9 @@ struct State {
 };
 
 struct PredictOptions {
-  std::string function = {};             // empty: the default one
-  State* state = nullptr;                // null: fresh zeros for this call
-  std::vector<std::string> keep = {};    // intermediate values to give as well
+  std::string function = {};           // empty: the default one
+  State* state = nullptr;              // null: fresh zeros for this call
+  std::vector<std::string> keep = {};  // intermediate values to give as well
   Notice notice = {};
   std::vector<plan::StepProfile>* profile = nullptr;
 };
@@ -37,8 +37,8 @@ class Model {
 
   State make_state(std::string_view function = {}) const;  // zeros
 
-  // Outputs in the order of the interface. Missing optional inputs take their default; unknown names are an error that
-  // lists the names. Safe from several threads.
+  // Outputs in the order of the interface. Missing optional inputs take their default; unknown names are an
+  // error that lists the names. Safe from several threads.
   Features predict(const Features& inputs, const PredictOptions& = {}) const;
 
   // Plans for the shapes of these inputs without running; what `bench` times as loading.
@@ -47,7 +47,8 @@ class Model {
  private:
   struct Bound;  // inputs in the graph's order
   Bound bind(const Function&, const Graph&, const Features&, const PredictOptions&) const;
-  std::shared_ptr<const plan::Plan> plan_for(const Function&, const Graph&, std::span<const Type>, std::span<const std::string> keep) const;
+  std::shared_ptr<const plan::Plan> plan_for(const Function&, const Graph&, std::span<const Type>,
+                                             std::span<const std::string> keep) const;
 
   ModelFile file_;
   const Runtime& runtime_;
@@ -56,7 +57,7 @@ class Model {
     std::string key;
     std::shared_ptr<const plan::Plan> plan;
   };
-  mutable std::vector<Cached> plans_;     // most recently used last, bounded
+  mutable std::vector<Cached> plans_;  // most recently used last, bounded
 };
 
 // Reads a file into what it holds, by content: also those that cannot run.

@@ -146,8 +146,8 @@ NamedValues ScriptModel::predict(const NamedValues& inputs, const std::string& f
                                  lang::HostState* state) {
   Features features;
   for (const auto& [name, value] : inputs)
-    features.emplace_back(
-        name, with_note([&] { return text("input '{}'", name); }, [&] { return feature_of(value); }));
+    features.emplace_back(name, with_note([&name = name] { return text("input '{}'", name); },
+                                          [&value = value] { return feature_of(value); }));
   PredictOptions options;
   options.function = function;
   options.notice = [&](const std::string& line) { warn_(line + "\n"); };

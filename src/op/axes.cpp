@@ -34,7 +34,9 @@ Offsets offsets(std::span<const Dim> shape, std::span<const std::int64_t> axes) 
     list = std::move(longer);
   };
   for (std::size_t d = 0; d < shape.size(); ++d)
-    extend(std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(d)) == axes.end() ? all.kept : all.along, d);
+    extend(std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(d)) == axes.end() ? all.kept
+                                                                                           : all.along,
+           d);
   return all;
 }
 
@@ -65,7 +67,9 @@ Ex channelwise(const Ex& vector, std::size_t rank) {
 
 Ex ones_like(const Ex& x) {
   Ex ones = emit(ops::fill_like, {x}, {{"value", 1.0}});
-  return ones.type().dtype == x.type().dtype ? ones : emit(ops::cast, {ones}, {{"dtype", std::string(name_of(x.type().dtype))}});
+  return ones.type().dtype == x.type().dtype
+             ? ones
+             : emit(ops::cast, {ones}, {{"dtype", std::string(name_of(x.type().dtype))}});
 }
 
 Ex reduce(const OpDef& op, const Ex& x, std::span<const std::int64_t> axes, bool keep) {

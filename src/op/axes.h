@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Working along axes: which elements of a tensor belong together, as offsets (references) and as nested runs (kernels).
+// Working along axes: which elements of a tensor belong together, as offsets (references) and as nested runs
+// (kernels).
 #pragma once
 #include <span>
 
@@ -16,14 +17,15 @@ struct Offsets {
 };
 Offsets offsets(std::span<const Dim> shape, std::span<const std::int64_t> axes);
 
-// The same where the axes are adjacent, as lengths of [outer, length, inner]; outer and inner are what is around them.
+// The same where the axes are adjacent, as lengths of [outer, length, inner]; outer and inner are what is
+// around them.
 struct Runs {
   std::int64_t outer = 1, length = 1, inner = 1;
 };
 std::optional<Runs> runs(std::span<const Dim> shape, std::span<const std::int64_t> axes);
 
-// For gradients and decompositions: what was reduced over `axes` with its axes back as length 1; a vector [C] as
-// [C, 1, …] so that it lies along axis 1 of a tensor of this rank; and the shape of x full of ones.
+// For gradients and decompositions: what was reduced over `axes` with its axes back as length 1; a vector [C]
+// as [C, 1, …] so that it lies along axis 1 of a tensor of this rank; and the shape of x full of ones.
 Ex restored(const Ex& y, std::span<const std::int64_t> axes);
 Ex channelwise(const Ex& vector, std::size_t rank);
 Ex ones_like(const Ex& x);

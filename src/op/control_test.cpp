@@ -47,12 +47,12 @@ TEST_CASE("a branch's type says what both branches say") {
   std::vector<Block> blocks(2);
   blocks[0].outputs = {a};
   blocks[1].outputs = {b};
-  Node node = graph.add_node(graph.body, ops::cond, {pred}, {}, "c", blocks);
+  Node node = graph.add_node(graph.body, ops::cond, {pred}, {}, {"c", blocks});
   CHECK(graph.type(node.outputs[0]).shape == Shape{2, unknown});
   blocks[1].outputs = {};
-  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::cond, {pred}, {}, "c", blocks),
+  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::cond, {pred}, {}, {"c", blocks}),
                     doctest::Contains("different numbers of values"));
-  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::cond, {a}, {}, "c", blocks),
+  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::cond, {a}, {}, {"c", blocks}),
                     doctest::Contains("must be one bool"));
 }
 
@@ -62,10 +62,10 @@ TEST_CASE("a loop's condition and body take and give its variables") {
   std::vector<Block> blocks(2);
   blocks[0] = {{graph.add_value(Type(DType::f32, {unknown}))}, {}, {more}};
   blocks[1] = {{graph.add_value(Type(DType::f32, {unknown}))}, {}, {graph.add_value(Type(DType::f32, {3}))}};
-  Node node = graph.add_node(graph.body, ops::while_loop, {x}, {}, "w", blocks);
+  Node node = graph.add_node(graph.body, ops::while_loop, {x}, {}, {"w", blocks});
   CHECK(graph.type(node.outputs[0]).shape == Shape{unknown});
   blocks[1].outputs.clear();
-  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::while_loop, {x}, {}, "w", blocks),
+  CHECK_THROWS_WITH(graph.add_node(graph.body, ops::while_loop, {x}, {}, {"w", blocks}),
                     doctest::Contains("1 loop variables"));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The elementwise family: every row of elementwise.def as an OpDef, with inference, gradient and reference, and as
-// functions over blocks of doubles, integers and truth values.
+// The elementwise family: every row of elementwise.def as an OpDef, with inference, gradient and reference,
+// and as functions over blocks of doubles, integers and truth values.
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/mil.h"
@@ -18,8 +18,7 @@ namespace formula {
 
 namespace {
 
-template <class F>
-std::vector<Type> infer(const InferCall& call) {
+template <class F> std::vector<Type> infer(const InferCall& call) {
   constexpr std::size_t first = F::inputs == 3 ? 1 : 0;  // after the condition
   const Type& in = call.type(first);
   if (first && call.type(0).dtype != DType::boolean)
@@ -29,13 +28,16 @@ std::vector<Type> infer(const InferCall& call) {
     const Type& type = call.type(k);
     need(type.is_tensor(), "takes tensors");
     if (k >= first && type.dtype != in.dtype)
-      throw Error(Code::bad_input, text("takes inputs of one element type, not {} and {}", text_of(in), text_of(type)));
+      throw Error(Code::bad_input,
+                  text("takes inputs of one element type, not {} and {}", text_of(in), text_of(type)));
     out.shape = broadcast(out.shape, type.shape);
   }
-  if (!takes<typename F::types>(in.dtype)) throw Error(Code::bad_input, text("does not take elements of type {}", name_of(in.dtype)));
+  if (!takes<typename F::types>(in.dtype))
+    throw Error(Code::bad_input, text("does not take elements of type {}", name_of(in.dtype)));
   if constexpr (std::is_same_v<typename F::types, casts>) {
     out.dtype = call.attrs.dtype("dtype");
-    if (!is_stored(out.dtype)) throw Error(Code::bad_input, text("cannot give elements of type {}", name_of(out.dtype)));
+    if (!is_stored(out.dtype))
+      throw Error(Code::bad_input, text("cannot give elements of type {}", name_of(out.dtype)));
   }
   return {out};
 }
@@ -44,22 +46,20 @@ Ex kept(Ex grad) { return grad; }
 Ex kept(Zero) { return {}; }
 Ex kept(None) { return {}; }
 
-template <class F>
-std::vector<Ex> gradient(const GradientCall& call) {
+template <class F> std::vector<Ex> gradient(const GradientCall& call) {
   auto f = formula::with<F>(call.attrs);
   const Ex &y = call.out[0], &g = call.grad[0];
   if constexpr (F::inputs == 1) return {kept(f.dx(call.in[0], y, g))};
-  else if constexpr (F::inputs == 2) return {kept(f.da(call.in[0], call.in[1], y, g)), kept(f.db(call.in[0], call.in[1], y, g))};
+  else if constexpr (F::inputs == 2)
+    return {kept(f.da(call.in[0], call.in[1], y, g)), kept(f.db(call.in[0], call.in[1], y, g))};
   else return {Ex(), kept(f.da(call.in[0], g)), kept(f.db(call.in[0], g))};
 }
 
 // ---- blocks over double, int64 and bool
 
-template <class T>
-Number<T> number(T x) { return x; }
+template <class T> Number<T> number(T x) { return x; }
 bool number(bool x) { return x; }
-template <class T>
-T plain(Number<T> x) { return x.v; }
+template <class T> T plain(Number<T> x) { return x.v; }
 bool plain(bool x) { return x; }
 
 template <class F, class T>
@@ -74,15 +74,13 @@ void wide_block(const RowParams& params, std::int64_t n, void* out, const void* 
   for (std::int64_t i = 0; i < n; ++i) static_cast<decltype(result(0))*>(out)[i] = result(i);
 }
 
-template <class F>
-RowParams params_of(const Attrs& attrs, bool exact) {
+template <class F> RowParams params_of(const Attrs& attrs, bool exact) {
   RowParams params;
   params.set(formula::with<F>(attrs, exact));
   return params;
 }
 
-template <class F>
-constexpr ScalarRow scalar_row_of() {
+template <class F> constexpr ScalarRow scalar_row_of() {
   using Types = typename F::types;
   ScalarRow row{.params = params_of<F>, .test = std::is_same_v<Types, tests>};
   if constexpr (Types::reals) row.wide[0] = wide_block<F, double>;
@@ -106,8 +104,7 @@ void reference(const OpDef& op, const ReferenceCall& call) {
   out.shape = shape;
 }
 
-template <const OpDef* op>
-void reference_of(const ReferenceCall& call) { reference(*op, call); }
+template <const OpDef* op> void reference_of(const ReferenceCall& call) { reference(*op, call); }
 
 // ---- definitions
 
@@ -121,12 +118,19 @@ struct Form {  // what the macros say of a row
 
 constexpr std::string_view ane_source = "measured on an M1 (ane-guide) and Core ML's public statements";
 
-template <class F, const OpDef* op>
-constexpr OpDef row(const Form& form, const Facts& facts) {
-  OpDef def{.name = form.name, .doc = form.doc, .inputs = form.inputs, .attrs = form.attrs, .infer = infer<F>,
-            .gradient = form.smooth ? gradient<F> : nullptr, .decompose = facts.decompose, .reference = reference_of<op>,
-            .traits = Traits::elementwise, .mil = {facts.mil == "=" ? form.name : facts.mil, 5, facts.upgrade},
-            .ane = {facts.fit, facts.note, ane_source}, .near_zero = facts.near_zero};
+template <class F, const OpDef* op> constexpr OpDef row(const Form& form, const Facts& facts) {
+  OpDef def{.name = form.name,
+            .doc = form.doc,
+            .inputs = form.inputs,
+            .attrs = form.attrs,
+            .infer = infer<F>,
+            .gradient = form.smooth ? gradient<F> : nullptr,
+            .decompose = facts.decompose,
+            .reference = reference_of<op>,
+            .traits = Traits::elementwise,
+            .mil = {facts.mil == "=" ? form.name : facts.mil, 5, facts.upgrade},
+            .ane = {facts.fit, facts.note, ane_source},
+            .near_zero = facts.near_zero};
   if (!form.sample.empty()) def.samples = {Sample{.attrs = form.sample}};
   return def;
 }

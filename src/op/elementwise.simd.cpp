@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPU kernels of the rows of elementwise.def, compiled once per instruction set: functions over blocks of contiguous
-// elements, which row.cpp runs over inputs that are broadcast, and post.h inside other kernels.
+// CPU kernels of the rows of elementwise.def, compiled once per instruction set: functions over blocks of
+// contiguous elements, which row.cpp runs over inputs that are broadcast, and post.h inside other kernels.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "op/elementwise.simd.cpp"
 #include "simd/targets.inc"
 
 #include <hwy/highway.h>
+
 #include <hwy/contrib/math/math-inl.h>
 
 #include <cmath>
@@ -23,7 +24,9 @@ HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
 
 #include "simd/vector.inc"
+
 #include "simd/math.inc"
+
 #include "op/formula.inc"
 
 template <class F, class Out, class... In>
@@ -34,7 +37,8 @@ HWY_INLINE void apply(const F& f, std::int64_t n, Out* out, const In*... in) {
 }
 
 template <class F, class Out, class... In, std::size_t... K>
-HWY_INLINE void unpack(const RowParams& params, std::int64_t n, void* out, const void* const* in, std::index_sequence<K...>) {
+HWY_INLINE void unpack(const RowParams& params, std::int64_t n, void* out, const void* const* in,
+                       std::index_sequence<K...>) {
   apply(params.get<F>(), n, static_cast<Out*>(out), static_cast<const In*>(in[K])...);
 }
 template <class F, class Out, class... In>
@@ -42,30 +46,28 @@ void block(const RowParams& params, std::int64_t n, void* out, const void* const
   unpack<F, Out, In...>(params, n, out, in, std::index_sequence_for<In...>());
 }
 
-template <class F, class In, class Out>
-constexpr RowBlock* block_of() {
+template <class F, class In, class Out> constexpr RowBlock* block_of() {
   if constexpr (F::inputs == 1) return block<F, Out, In>;
   else if constexpr (F::inputs == 2) return block<F, Out, In, In>;
   else return block<F, Out, bool, In, In>;
 }
 
-template <class F, class... In, class... Out>
-RowBlock* pick(Pairs<Pair<In, Out>...>, DType in, DType out) {
+template <class F, class... In, class... Out> RowBlock* pick(Pairs<Pair<In, Out>...>, DType in, DType out) {
   RowBlock* found = nullptr;
-  ((DTypeOf<In>::value == in && DTypeOf<Out>::value == out ? void(found = block_of<F, In, Out>()) : void()), ...);
+  ((DTypeOf<In>::value == in && DTypeOf<Out>::value == out ? void(found = block_of<F, In, Out>()) : void()),
+   ...);
   return found;
 }
 
-template <class F>
-RowParams params_of(const Attrs& attrs) {
+template <class F> RowParams params_of(const Attrs& attrs) {
   RowParams params;
   params.set(with<F>(attrs));
   return params;
 }
 
-template <class F, int cost>
-std::unique_ptr<Kernel> make(const KernelRequest& request) {
-  if (!request.post.empty()) return chain_kernel(request, {block<cast_, float, Half>, block<cast_, Half, float>}, cost);
+template <class F, int cost> std::unique_ptr<Kernel> make(const KernelRequest& request) {
+  if (!request.post.empty())
+    return chain_kernel(request, {block<cast_, float, Half>, block<cast_, Half, float>}, cost);
   RowBlock* f = pick<F>(typename F::types::pairs(), request.in.back().dtype, request.out[0].dtype);
   return f ? row_kernel(request, f, params_of<F>(request.attrs), row_grain(cost)) : nullptr;
 }
@@ -81,13 +83,13 @@ constexpr KernelRow rows[] = {
 
 // ---- rows inside other kernels
 
-template <class F>
-void post_unary(const RowParams& params, float* x, const float*, bool, std::int64_t n) {
+template <class F> void post_unary(const RowParams& params, float* x, const float*, bool, std::int64_t n) {
   apply(params.get<F>(), n, x, static_cast<const float*>(x));
 }
 
-template <class F, bool swapped>
-HWY_INLINE Real combine(const F& f, Real x, Real operand) { return swapped ? f.y(operand, x) : f.y(x, operand); }
+template <class F, bool swapped> HWY_INLINE Real combine(const F& f, Real x, Real operand) {
+  return swapped ? f.y(operand, x) : f.y(x, operand);
+}
 
 template <class F, bool swapped>
 void post_binary(const RowParams& params, float* x, const float* operand, bool one, std::int64_t n) {
@@ -100,7 +102,8 @@ void post_binary(const RowParams& params, float* x, const float* operand, bool o
     return;
   }
   for (; i + lanes <= n; i += lanes) store(combine<F, swapped>(f, load(x + i), load(operand + i)), x + i);
-  if (i < n) store_some(combine<F, swapped>(f, load_some(x + i, n - i), load_some(operand + i, n - i)), x + i, n - i);
+  if (i < n)
+    store_some(combine<F, swapped>(f, load_some(x + i, n - i), load_some(operand + i, n - i)), x + i, n - i);
 }
 
 struct PostRow {
@@ -110,9 +113,9 @@ struct PostRow {
   RowParams (*params)(const Attrs&);
 };
 
-template <class F>
-constexpr PostRow post_row(const OpDef* op) {
-  if constexpr (!std::is_same_v<typename F::types, floats> && !std::is_same_v<typename F::types, numbers>) return {op, 0, {}, nullptr};
+template <class F> constexpr PostRow post_row(const OpDef* op) {
+  if constexpr (!std::is_same_v<typename F::types, floats> && !std::is_same_v<typename F::types, numbers>)
+    return {op, 0, {}, nullptr};
   else if constexpr (F::inputs == 1) return {op, 1, {post_unary<F>, nullptr}, params_of<F>};
   else return {op, 2, {post_binary<F, false>, post_binary<F, true>}, params_of<F>};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of elementwise.def as functions and operators over graph values: what gradients and decompositions are written
-// with. A row with attributes takes them last: leaky_relu(x, {{"alpha", 0.1}}).
+// Rows of elementwise.def as functions and operators over graph values: what gradients and decompositions are
+// written with. A row with attributes takes them last: leaky_relu(x, {{"alpha", 0.1}}).
 #pragma once
 #include "ir/ex.h"
 #include "op/ops.h"
@@ -22,7 +22,9 @@ inline Ex operator/(const Ex& a, const Ex& b) { return real_div(a, b); }
 inline Ex operator-(const Ex& a) { return mul(a, -1); }
 inline Ex operator<(const Ex& a, const Ex& b) { return less(a, b); }
 inline Ex operator>(const Ex& a, const Ex& b) { return greater(a, b); }
-inline Ex cast(const Ex& x, DType d) { return x.type().dtype == d ? x : cast(x, {{"dtype", std::string(name_of(d))}}); }
+inline Ex cast(const Ex& x, DType d) {
+  return x.type().dtype == d ? x : cast(x, {{"dtype", std::string(name_of(d))}});
+}
 inline Ex like(const Ex& x, const Ex& other) { return cast(x, other.type().dtype); }
 
 }  // namespace tl

@@ -21,7 +21,8 @@ DType common_dtype(const InferCall& call) {
     if (!call.has(i)) continue;
     if (!first) first = &call.type(i);
     if (call.type(i).dtype != first->dtype)
-      throw Error(Code::bad_input, text("takes inputs of one element type, not {} and {}", text_of(*first), text_of(call.type(i))));
+      throw Error(Code::bad_input, text("takes inputs of one element type, not {} and {}", text_of(*first),
+                                        text_of(call.type(i))));
   }
   need(first, "needs an input");
   return first->dtype;

@@ -23,8 +23,12 @@ std::unique_ptr<Kernel> kernel_of(const KernelRequest& request) {
 }
 
 // The kernel's outputs, its inputs after the first constant or not.
-std::vector<Tensor> run_kernel(const OpDef& op, const Attrs& attrs, std::span<const Tensor> in,
-                               std::span<const Tensor> like, bool constants, const ThreadPool& pool) {
+struct Call {
+  const OpDef& op;
+  const Attrs& attrs;
+};
+std::vector<Tensor> run_kernel(const Call& call, std::span<const Tensor> in, std::span<const Tensor> like,
+                               bool constants, const ThreadPool& pool) {
   std::vector<Type> types, out;
   std::vector<const Tensor*> known(in.size(), nullptr);
   std::unique_ptr<bool[]> given(new bool[in.size()]);
@@ -46,7 +50,7 @@ std::vector<Tensor> run_kernel(const OpDef& op, const Attrs& attrs, std::span<co
     std::fill_n(to.back(), t.bytes(), std::byte{0x3b});
   }
   Machine machine{Isa::base, &pool};
-  auto kernel = kernel_of({op, attrs, types, {given.get(), in.size()}, known, out, machine});
+  auto kernel = kernel_of({call.op, call.attrs, types, {given.get(), in.size()}, known, out, machine});
   if (!kernel) return {};
   StoragePtr scratch = allocate(kernel->scratch + 1);
   kernel->run({from.data(), to.data(), scratch->data(), pool});
@@ -71,7 +75,7 @@ void compare(const OpDef& op, std::vector<Tensor> in, Named given) {
   for (int threads : {1, 3})
     for (bool constants : {false, true}) {
       ThreadPool pool(threads);
-      std::vector<Tensor> got = run_kernel(op, attrs, in, want, constants, pool);
+      std::vector<Tensor> got = run_kernel({op, attrs}, in, want, constants, pool);
       REQUIRE_MESSAGE(got.size() == want.size(), op.name);
       for (std::size_t i = 0; i < want.size(); ++i)
         CHECK_MESSAGE(same(got[i], want[i]),
@@ -125,7 +129,7 @@ TEST_CASE("joins, parts, repeats and borders of every element size") {
     attrs.set("mode", std::string(mode));
     attrs = complete({ops::pad.attrs.begin(), ops::pad.attrs.size()}, attrs);
     std::vector<Tensor> in{x, amounts}, want = run_reference(ops::pad, attrs, in);
-    CHECK(same(run_kernel(ops::pad, attrs, in, want, true, ThreadPool(2)).at(0), want[0]));
+    CHECK(same(run_kernel({ops::pad, attrs}, in, want, true, ThreadPool(2)).at(0), want[0]));
   }
 }
 

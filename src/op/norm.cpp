@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisations, and the activations with a parameter per channel. Statistics are taken in 32 bits or more, whatever
-// the elements are.
+// Normalisations, and the activations with a parameter per channel. Statistics are taken in 32 bits or more,
+// whatever the elements are.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,15 +19,19 @@ namespace {
 void need_floats(const InferCall& call) {
   for (std::size_t i = 0; i < call.types.size(); ++i)
     if (call.has(i) && (!call.type(i).is_tensor() || !is_float(call.type(i).dtype)))
-      throw Error(Code::bad_input, text("input {} is {}; it must be of a floating type", i, text_of(call.type(i))));
+      throw Error(Code::bad_input,
+                  text("input {} is {}; it must be of a floating type", i, text_of(call.type(i))));
 }
 
 void need_shape(const InferCall& call, std::size_t input, std::span<const Dim> wanted) {
   if (!call.has(input)) return;
   const Shape& given = call.type(input).shape;
   bool fits = given.size() == wanted.size();
-  for (std::size_t d = 0; fits && d < wanted.size(); ++d) fits = !is_known(given[d]) || !is_known(wanted[d]) || given[d] == wanted[d];
-  if (!fits) throw Error(Code::bad_input, text("input {} is {}, its shape must be {}", input, text_of(call.type(input)), text_of(wanted)));
+  for (std::size_t d = 0; fits && d < wanted.size(); ++d)
+    fits = !is_known(given[d]) || !is_known(wanted[d]) || given[d] == wanted[d];
+  if (!fits)
+    throw Error(Code::bad_input, text("input {} is {}, its shape must be {}", input,
+                                      text_of(call.type(input)), text_of(wanted)));
 }
 
 template <std::size_t least, std::size_t most>
@@ -41,7 +45,8 @@ std::vector<Type> infer_channelwise(const InferCall& call) {  // inputs 1 and on
 std::vector<Type> infer_over_axes(const InferCall& call) {  // inputs 1 and on have the shape of the axes
   need_floats(call);
   Shape wanted;
-  for (std::int64_t axis : axes_of(call.attrs, call.type(0).rank())) wanted.push_back(call.type(0).shape[static_cast<std::size_t>(axis)]);
+  for (std::int64_t axis : axes_of(call.attrs, call.type(0).rank()))
+    wanted.push_back(call.type(0).shape[static_cast<std::size_t>(axis)]);
   for (std::size_t i = 1; i < call.types.size(); ++i) need_shape(call, i, wanted);
   return like_first_input(call);
 }
@@ -52,8 +57,7 @@ std::vector<Type> infer_softmax(const InferCall& call) {
   return like_first_input(call);
 }
 
-template <std::size_t least, std::size_t most>
-std::vector<Type> infer_plain(const InferCall& call) {
+template <std::size_t least, std::size_t most> std::vector<Type> infer_plain(const InferCall& call) {
   need_floats(call);
   need_rank(call, 0, least, most);
   return like_first_input(call);
@@ -69,11 +73,12 @@ std::vector<Type> infer_local_response(const InferCall& call) {
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 double element(const Array* a, std::size_t i, double absent) { return a ? a->data[i] : absent; }
-const Array* input(const ReferenceCall& call, std::size_t i) { return i < call.in.size() ? call.in[i] : nullptr; }
+const Array* input(const ReferenceCall& call, std::size_t i) {
+  return i < call.in.size() ? call.in[i] : nullptr;
+}
 
 // Calls visit(x, y, channel) for every element.
-template <class Visit>
-void each_channelwise(const ReferenceCall& call, const Visit& visit) {
+template <class Visit> void each_channelwise(const ReferenceCall& call, const Visit& visit) {
   const Array& x = *call.in[0];
   Runs r = *runs(x.shape, {});
   r.inner = 1;
@@ -103,7 +108,8 @@ void softplus_parametric_reference(const ReferenceCall& call) {
   });
 }
 
-// Calls visit(group, i) with the elements that belong together at place i; what it leaves in group is the output.
+// Calls visit(group, i) with the elements that belong together at place i; what it leaves in group is the
+// output.
 template <class Visit>
 void each_group(const ReferenceCall& call, std::span<const std::int64_t> axes, const Visit& visit) {
   const Array& x = *call.in[0];
@@ -138,7 +144,8 @@ void standardize(std::vector<double>& v, double epsilon) {
 void layer_norm_reference(const ReferenceCall& call) {
   each_group(call, axes_of(call.attrs, call.in[0]->shape.size()), [&](std::vector<double>& v, std::size_t) {
     standardize(v, call.attrs.number("epsilon"));
-    for (std::size_t j = 0; j < v.size(); ++j) v[j] = element(input(call, 1), j, 1) * v[j] + element(input(call, 2), j, 0);
+    for (std::size_t j = 0; j < v.size(); ++j)
+      v[j] = element(input(call, 1), j, 1) * v[j] + element(input(call, 2), j, 0);
   });
 }
 
@@ -186,7 +193,9 @@ void local_response_reference(const ReferenceCall& call) {
     auto n = static_cast<std::int64_t>(x.size());
     for (std::int64_t c = 0; c < n; ++c) {
       double square = 0;
-      for (std::int64_t j = std::max<std::int64_t>(0, c - size / 2); j <= std::min(n - 1, c + (size - 1) / 2); ++j) square += x[at(j)] * x[at(j)];
+      for (std::int64_t j = std::max<std::int64_t>(0, c - size / 2); j <= std::min(n - 1, c + (size - 1) / 2);
+           ++j)
+        square += x[at(j)] * x[at(j)];
       v[at(c)] = x[at(c)] / std::pow(k + alpha / static_cast<double>(size) * square, beta);
     }
   });
@@ -209,7 +218,9 @@ std::vector<Ex> softmax_gradient(const GradientCall& call) {
   return {y * (g - reduce(ops::reduce_sum, g * y, axis))};
 }
 
-Ex inverse_deviation(const Ex& variance, const Attrs& attrs) { return rsqrt(variance, {{"epsilon", attrs.number("epsilon")}}); }
+Ex inverse_deviation(const Ex& variance, const Attrs& attrs) {
+  return rsqrt(variance, {{"epsilon", attrs.number("epsilon")}});
+}
 
 // gamma and beta are laid along x already; either may be absent.
 Ex scaled(Ex x, const Ex& gamma, const Ex& beta) {
@@ -234,7 +245,8 @@ Ex along(const Ex& parameter, std::span<const std::int64_t> axes, std::size_t ra
 std::vector<Ex> decompose_layer_norm(std::span<const Ex> in, const Attrs& attrs) {
   std::size_t rank = in[0].shape().size();
   auto axes = axes_of(attrs, rank);
-  return {scaled(standardized(in[0], axes, attrs), along(given(in, 1), axes, rank), along(given(in, 2), axes, rank))};
+  return {scaled(standardized(in[0], axes, attrs), along(given(in, 1), axes, rank),
+                 along(given(in, 2), axes, rank))};
 }
 
 std::vector<Ex> decompose_rms_norm(std::span<const Ex> in, const Attrs& attrs) {
@@ -306,8 +318,8 @@ std::vector<Ex> layer_norm_gradient(const GradientCall& call) {
   std::size_t rank = x.shape().size();
   auto axes = axes_of(call.attrs, rank);
   Standard s = standard(x, axes, call.attrs);
-  return {s.back(scaled(g, along(gamma, axes, rank), Ex()), axes), parameter_gradient(gamma, g * s.unit, axes),
-          parameter_gradient(beta, g, axes)};
+  return {s.back(scaled(g, along(gamma, axes, rank), Ex()), axes),
+          parameter_gradient(gamma, g * s.unit, axes), parameter_gradient(beta, g, axes)};
 }
 
 constexpr std::int64_t channel_axis[] = {1};
@@ -323,15 +335,18 @@ std::vector<Ex> instance_norm_gradient(const GradientCall& call) {
 std::vector<Ex> batch_norm_gradient(const GradientCall& call) {
   const Ex &x = call.in[0], &mean = call.in[1], &variance = call.in[2], &g = call.grad[0];
   const Ex gamma = given(call.in, 3), beta = given(call.in, 4);
-  Ex scale = inverse_deviation(like(laid(variance, x), x), call.attrs), unit = (x - like(laid(mean, x), x)) * scale;
+  Ex scale = inverse_deviation(like(laid(variance, x), x), call.attrs),
+     unit = (x - like(laid(mean, x), x)) * scale;
   Ex into = scaled(g, laid(gamma, x), Ex()) * scale;
-  return {into, parameter_gradient(mean, -into, channel_axis), parameter_gradient(variance, into * unit * scale * -0.5, channel_axis),
+  return {into, parameter_gradient(mean, -into, channel_axis),
+          parameter_gradient(variance, into * unit * scale * -0.5, channel_axis),
           parameter_gradient(gamma, g * unit, channel_axis), parameter_gradient(beta, g, channel_axis)};
 }
 
 std::vector<Ex> prelu_gradient(const GradientCall& call) {
   const Ex &x = call.in[0], &alpha = call.in[1], &g = call.grad[0];
-  return {select(x < 0, g * like(laid(alpha, x), x), g), parameter_gradient(alpha, select(x < 0, g * x, 0), channel_axis)};
+  return {select(x < 0, g * like(laid(alpha, x), x), g),
+          parameter_gradient(alpha, select(x < 0, g * x, 0), channel_axis)};
 }
 
 constexpr std::string_view ane_source = "measured on an M1 (ane-guide) and Core ML's public statements";
@@ -352,7 +367,11 @@ constinit const OpDef ops::softmax{
     .mil = {"softmax"},
     .ane = {Fit::native, "keep the axis last or at the channels", ane_source},
     .near_zero = 1e-7,
-    .samples = {{{"fp32[3, 37] -8..8"}}, {{"fp32[2, 5, 19]"}, "axis=1"}, {{"fp32[4, 3, 2, 2]"}, "axis=0"}, {{"fp32[2, 1030]"}}, {{"fp32[3, 6, 2]"}, "axis=-2"}},
+    .samples = {{{"fp32[3, 37] -8..8"}},
+                {{"fp32[2, 5, 19]"}, "axis=1"},
+                {{"fp32[4, 3, 2, 2]"}, "axis=0"},
+                {{"fp32[2, 1030]"}},
+                {{"fp32[3, 6, 2]"}, "axis=-2"}},
 };
 
 constinit const OpDef ops::batch_norm{
@@ -382,7 +401,9 @@ constinit const OpDef ops::instance_norm{
     .reference = instance_norm_reference,
     .mil = {"instance_norm"},
     .ane = {Fit::native, "", ane_source},
-    .samples = {{{"fp32[2, 3, 5, 7]", "fp32[3]", "fp32[3]"}}, {{"fp32[2, 3, 37]"}}, {{"fp32[1, 2, 4, 4]", "", "fp32[2]"}, "epsilon=0.1"}},
+    .samples = {{{"fp32[2, 3, 5, 7]", "fp32[3]", "fp32[3]"}},
+                {{"fp32[2, 3, 37]"}},
+                {{"fp32[1, 2, 4, 4]", "", "fp32[2]"}, "epsilon=0.1"}},
 };
 
 constinit const OpDef ops::layer_norm{
@@ -440,7 +461,8 @@ constinit const OpDef ops::local_response_norm{
     .reference = local_response_reference,
     .mil = {"local_response_norm"},
     .ane = {Fit::native, "", ane_source},
-    .samples = {{{"fp32[2, 7, 3, 5]"}, "size=3, alpha=0.5"}, {{"fp32[1, 6, 4]"}, "size=4, alpha=0.5, beta=0.5, k=2"}},
+    .samples = {{{"fp32[2, 7, 3, 5]"}, "size=3, alpha=0.5"},
+                {{"fp32[1, 6, 4]"}, "size=4, alpha=0.5, beta=0.5, k=2"}},
 };
 
 constinit const OpDef ops::prelu{

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPU kernels of normalisations: softmax, what standardises groups of elements (layer, instance, root mean square and
-// L2 norms), what scales channels, and local response norm. Groups lie along rows or along columns.
+// CPU kernels of normalisations: softmax, what standardises groups of elements (layer, instance, root mean
+// square and L2 norms), what scales channels, and local response norm. Groups lie along rows or along
+// columns.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "op/norm.simd.cpp"
 #include "simd/targets.inc"
 
 #include <hwy/highway.h>
+
 #include <hwy/contrib/math/math-inl.h>
 
 #include <algorithm>
@@ -22,7 +24,9 @@ HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
 
 #include "simd/vector.inc"
+
 #include "simd/math.inc"
+
 #include "op/fold.inc"
 
 constexpr std::int64_t norm_grain = 8192;  // elements a thread
@@ -31,7 +35,8 @@ constexpr std::int64_t norm_grain = 8192;  // elements a thread
 template <class Row, class Columns>
 HWY_INLINE void each_group(const Runs& r, const ThreadPool& pool, const Row& row, const Columns& columns) {
   std::int64_t tiles = (r.inner + column_tile - 1) / column_tile;
-  std::int64_t grain = std::max<std::int64_t>(1, norm_grain / std::max<std::int64_t>(1, r.length * std::min(r.inner, column_tile)));
+  std::int64_t grain = std::max<std::int64_t>(
+      1, norm_grain / std::max<std::int64_t>(1, r.length * std::min(r.inner, column_tile)));
   pool.ranges(r.outer * tiles, grain, [&](std::int64_t from, std::int64_t to) HWY_ATTR {
     for (std::int64_t unit = from; unit < to; ++unit) {
       std::int64_t c = unit % tiles * column_tile;
@@ -48,8 +53,7 @@ struct AsIs {
 
 // ---- softmax
 
-template <class T>
-class Softmax final : public Kernel {
+template <class T> class Softmax final : public Kernel {
  public:
   explicit Softmax(const Runs& r) : r_(r) {
     in_place = 0;
@@ -58,11 +62,12 @@ class Softmax final : public Kernel {
   void run(const KernelCall& call) const noexcept override {
     const T* x = call.input<T>(0);
     T* y = call.output<T>(0);
-    each_group(r_, call.pool, [&](std::int64_t i) HWY_ATTR { row(x + i * r_.length, y + i * r_.length); },
-               [&](std::int64_t i, std::int64_t c, std::int64_t n) HWY_ATTR {
-                 std::int64_t at = i * r_.length * r_.inner + c;
-                 columns(x + at, n, y + at);
-               });
+    each_group(
+        r_, call.pool, [&](std::int64_t i) HWY_ATTR { row(x + i * r_.length, y + i * r_.length); },
+        [&](std::int64_t i, std::int64_t c, std::int64_t n) HWY_ATTR {
+          std::int64_t at = i * r_.length * r_.inner + c;
+          columns(x + at, n, y + at);
+        });
   }
 
  private:
@@ -79,20 +84,24 @@ class Softmax final : public Kernel {
       sum = sum + (m == lanes ? v : select(first_lanes(m), v, Real(0)));
     });
     Real scale = 1 / across<Sum>(sum);
-    each_vector(r_.length, [&](std::int64_t i, std::int64_t m) HWY_ATTR { store_n(load(e + i) * scale, y + i, m); });
+    each_vector(r_.length,
+                [&](std::int64_t i, std::int64_t m) HWY_ATTR { store_n(load(e + i) * scale, y + i, m); });
   }
   void long_row(const T* x, T* y, Real top) const {
     Real scale = 1 / fold_row<Sum>(x, r_.length, [&](Real v) HWY_ATTR { return exp(v - top); });
-    each_vector(r_.length, [&](std::int64_t i, std::int64_t m) HWY_ATTR { store_n(exp(load_n(x + i, m) - top) * scale, y + i, m); });
+    each_vector(r_.length, [&](std::int64_t i, std::int64_t m)
+                               HWY_ATTR { store_n(exp(load_n(x + i, m) - top) * scale, y + i, m); });
   }
   void columns(const T* x, std::int64_t n, T* y) const {
     alignas(64) float top[column_tile], scale[column_tile];
     fold_columns<Max>(x, r_.length, r_.inner, n, top, AsIs());
-    fold_columns<Sum>(x, r_.length, r_.inner, n, scale, [&](Real v, std::int64_t c) HWY_ATTR { return exp(v - load(top + c)); });
+    fold_columns<Sum>(x, r_.length, r_.inner, n, scale,
+                      [&](Real v, std::int64_t c) HWY_ATTR { return exp(v - load(top + c)); });
     each_vector(n, [&](std::int64_t c, std::int64_t) HWY_ATTR { store(1 / load(scale + c), scale + c); });
     for (std::int64_t j = 0; j < r_.length; ++j)
       each_vector(n, [&](std::int64_t c, std::int64_t m) HWY_ATTR {
-        store_n(exp(load_n(x + j * r_.inner + c, m) - load(top + c)) * load(scale + c), y + j * r_.inner + c, m);
+        store_n(exp(load_n(x + j * r_.inner + c, m) - load(top + c)) * load(scale + c), y + j * r_.inner + c,
+                m);
       });
   }
   Runs r_;
@@ -107,8 +116,7 @@ struct NormForm {
   double epsilon = 0;
 };
 
-template <class T>
-class Normalize final : public Kernel {
+template <class T> class Normalize final : public Kernel {
  public:
   Normalize(const KernelRequest& request, const Runs& r, const NormForm& form)
       : r_(r), form_(form), gamma_(request, 1, *this), beta_(request, 2, *this) {
@@ -119,18 +127,19 @@ class Normalize final : public Kernel {
     const T* x = call.input<T>(0);
     T* y = call.output<T>(0);
     const float *gamma = gamma_.get(call), *beta = beta_.get(call);
-    each_group(r_, call.pool,
-               [&](std::int64_t i) HWY_ATTR {
-                 Moments m = moments(x + i * r_.length);
-                 if (!form_.channels) return row(x + i * r_.length, m, gamma, beta, y + i * r_.length);
-                 std::int64_t c = i % std::max<std::int64_t>({1, gamma_.size(), beta_.size()});
-                 if (gamma) m.scale = m.scale * static_cast<double>(gamma[c]);
-                 plain_row(x + i * r_.length, m, beta ? beta[c] : 0.0, y + i * r_.length);
-               },
-               [&](std::int64_t i, std::int64_t c, std::int64_t n) HWY_ATTR {
-                 std::int64_t at = i * r_.length * r_.inner + c;
-                 columns(x + at, n, gamma, beta, y + at);
-               });
+    each_group(
+        r_, call.pool,
+        [&](std::int64_t i) HWY_ATTR {
+          Moments m = moments(x + i * r_.length);
+          if (!form_.channels) return row(x + i * r_.length, m, gamma, beta, y + i * r_.length);
+          std::int64_t c = i % std::max<std::int64_t>({1, gamma_.size(), beta_.size()});
+          if (gamma) m.scale = m.scale * static_cast<double>(gamma[c]);
+          plain_row(x + i * r_.length, m, beta ? beta[c] : 0.0, y + i * r_.length);
+        },
+        [&](std::int64_t i, std::int64_t c, std::int64_t n) HWY_ATTR {
+          std::int64_t at = i * r_.length * r_.inner + c;
+          columns(x + at, n, gamma, beta, y + at);
+        });
   }
 
  private:
@@ -146,7 +155,9 @@ class Normalize final : public Kernel {
     return {m, 1 / std::sqrt(square / count() + form_.epsilon)};
   }
   void plain_row(const T* x, const Moments& m, Real shift, T* y) const {
-    each_vector(r_.length, [&](std::int64_t i, std::int64_t k) HWY_ATTR { store_n((load_n(x + i, k) - m.mean) * m.scale + shift, y + i, k); });
+    each_vector(r_.length, [&](std::int64_t i, std::int64_t k) HWY_ATTR {
+      store_n((load_n(x + i, k) - m.mean) * m.scale + shift, y + i, k);
+    });
   }
   void row(const T* x, const Moments& m, const float* gamma, const float* beta, T* y) const {
     if (!gamma && !beta) return plain_row(x, m, 0, y);
@@ -168,7 +179,8 @@ class Normalize final : public Kernel {
       Real d = v - load(mean + c);
       return d * d;
     });
-    each_vector(n, [&](std::int64_t c, std::int64_t) HWY_ATTR { store(1 / sqrt(load(scale + c) * over_count + epsilon), scale + c); });
+    each_vector(n, [&](std::int64_t c, std::int64_t)
+                       HWY_ATTR { store(1 / sqrt(load(scale + c) * over_count + epsilon), scale + c); });
     for (std::int64_t j = 0; j < r_.length; ++j) {
       Real g = gamma ? static_cast<double>(gamma[j]) : 1.0, b = beta ? static_cast<double>(beta[j]) : 0.0;
       each_vector(n, [&](std::int64_t c, std::int64_t m) HWY_ATTR {
@@ -212,26 +224,31 @@ void channelwise(const Planes& p, const KernelCall& call, const float* a, const 
   const T* x = call.input<T>(0);
   T* y = call.output<T>(0);
   if (p.inner == 1) {  // the numbers lie along rows
-    call.pool.ranges(p.batch, std::max<std::int64_t>(1, norm_grain / p.channels), [&](std::int64_t from, std::int64_t to) HWY_ATTR {
-      for (std::int64_t at = from * p.channels; at < to * p.channels; at += p.channels)
-        each_vector(p.channels, [&](std::int64_t c, std::int64_t m) HWY_ATTR {
-          store_n(F::of(load_n(x + at + c, m), load_n(a + c, m), load_n(b + c, m)), y + at + c, m);
-        });
-    });
+    call.pool.ranges(p.batch, std::max<std::int64_t>(1, norm_grain / p.channels),
+                     [&](std::int64_t from, std::int64_t to) HWY_ATTR {
+                       for (std::int64_t at = from * p.channels; at < to * p.channels; at += p.channels)
+                         each_vector(p.channels, [&](std::int64_t c, std::int64_t m) HWY_ATTR {
+                           store_n(F::of(load_n(x + at + c, m), load_n(a + c, m), load_n(b + c, m)),
+                                   y + at + c, m);
+                         });
+                     });
     return;
   }
-  call.pool.ranges(p.batch * p.channels, std::max<std::int64_t>(1, 4 * norm_grain / p.inner), [&](std::int64_t from, std::int64_t to) HWY_ATTR {
-    for (std::int64_t plane = from; plane < to; ++plane) {
-      Real p0 = static_cast<double>(a[plane % p.channels]), p1 = static_cast<double>(b[plane % p.channels]);
-      std::int64_t at = plane * p.inner;
-      each_vector(p.inner, [&](std::int64_t i, std::int64_t m) HWY_ATTR { store_n(F::of(load_n(x + at + i, m), p0, p1), y + at + i, m); });
-    }
-  });
+  call.pool.ranges(p.batch * p.channels, std::max<std::int64_t>(1, 4 * norm_grain / p.inner),
+                   [&](std::int64_t from, std::int64_t to) HWY_ATTR {
+                     for (std::int64_t plane = from; plane < to; ++plane) {
+                       Real p0 = static_cast<double>(a[plane % p.channels]),
+                            p1 = static_cast<double>(b[plane % p.channels]);
+                       std::int64_t at = plane * p.inner;
+                       each_vector(p.inner, [&](std::int64_t i, std::int64_t m) HWY_ATTR {
+                         store_n(F::of(load_n(x + at + i, m), p0, p1), y + at + i, m);
+                       });
+                     }
+                   });
 }
 
 // Inputs a and, where the function has two numbers, b.
-template <class F, class T>
-class Channelwise final : public Kernel {
+template <class F, class T> class Channelwise final : public Kernel {
  public:
   explicit Channelwise(const KernelRequest& request)
       : p_(planes_of(request.in[0].shape)), a_(request, 1, *this), b_(request, 2, *this) {
@@ -248,16 +265,21 @@ class Channelwise final : public Kernel {
   Parameter a_, b_;
 };
 
-// Mean, variance, gamma and beta become one scale and one shift: when the kernel is made, if they are known then.
-template <class T>
-class BatchNorm final : public Kernel {
+// Mean, variance, gamma and beta become one scale and one shift: when the kernel is made, if they are known
+// then.
+template <class T> class BatchNorm final : public Kernel {
  public:
   explicit BatchNorm(const KernelRequest& request)
-      : p_(planes_of(request.in[0].shape)), epsilon_(request.attrs.number("epsilon")), mean_(request, 1, *this),
-        variance_(request, 2, *this), gamma_(request, 3, *this), beta_(request, 4, *this) {
+      : p_(planes_of(request.in[0].shape)),
+        epsilon_(request.attrs.number("epsilon")),
+        mean_(request, 1, *this),
+        variance_(request, 2, *this),
+        gamma_(request, 3, *this),
+        beta_(request, 4, *this) {
     in_place = 0;
     flops = 2.0 * static_cast<double>(p_.size());
-    known_ = mean_.is_constant() && variance_.is_constant() && (!gamma_ || gamma_.is_constant()) && (!beta_ || beta_.is_constant());
+    known_ = mean_.is_constant() && variance_.is_constant() && (!gamma_ || gamma_.is_constant()) &&
+             (!beta_ || beta_.is_constant());
     offset_ = known_ ? 0 : take_scratch(*this, 2 * p_.channels);
     if (!known_) return;
     ready_.resize(static_cast<std::size_t>(2 * p_.channels));
@@ -275,7 +297,8 @@ class BatchNorm final : public Kernel {
 
  private:
   void combine(const KernelCall& call, float* to) const {
-    const float *mean = mean_.get(call), *variance = variance_.get(call), *gamma = gamma_.get(call), *beta = beta_.get(call);
+    const float *mean = mean_.get(call), *variance = variance_.get(call), *gamma = gamma_.get(call),
+                *beta = beta_.get(call);
     for (std::int64_t c = 0; c < p_.channels; ++c) {
       double scale = (gamma ? gamma[c] : 1) / std::sqrt(variance[c] + epsilon_);
       to[c] = static_cast<float>(scale);
@@ -292,10 +315,10 @@ class BatchNorm final : public Kernel {
 
 // ---- local response norm
 
-template <class T>
-class LocalResponse final : public Kernel {
+template <class T> class LocalResponse final : public Kernel {
  public:
-  explicit LocalResponse(const KernelRequest& request) : p_(planes_of(request.in[0].shape)), size_(request.attrs.integer("size")) {
+  explicit LocalResponse(const KernelRequest& request)
+      : p_(planes_of(request.in[0].shape)), size_(request.attrs.integer("size")) {
     alpha_ = request.attrs.number("alpha") / static_cast<double>(size_);
     beta_ = -request.attrs.number("beta");
     k_ = request.attrs.number("k");
@@ -304,22 +327,24 @@ class LocalResponse final : public Kernel {
   void run(const KernelCall& call) const noexcept override {
     const T* x = call.input<T>(0);
     T* y = call.output<T>(0);
-    call.pool.ranges(p_.batch * p_.channels, std::max<std::int64_t>(1, norm_grain / (p_.inner * 8)), [&](std::int64_t from, std::int64_t to) HWY_ATTR {
-      for (std::int64_t plane = from; plane < to; ++plane) {
-        std::int64_t c = plane % p_.channels, first = std::max<std::int64_t>(0, c - size_ / 2),
-                     last = std::min(p_.channels - 1, c + (size_ - 1) / 2);
-        const T* image = x + (plane - c) * p_.inner;
-        each_vector(p_.inner, [&](std::int64_t i, std::int64_t m) HWY_ATTR {
-          Real square = 0;
-          for (std::int64_t j = first; j <= last; ++j) {
-            Real v = load_n(image + j * p_.inner + i, m);
-            square = square + v * v;
-          }
-          Real v = load_n(image + c * p_.inner + i, m);
-          store_n(v * pow(square * alpha_ + k_, beta_), y + plane * p_.inner + i, m);
-        });
-      }
-    });
+    call.pool.ranges(p_.batch * p_.channels, std::max<std::int64_t>(1, norm_grain / (p_.inner * 8)),
+                     [&](std::int64_t from, std::int64_t to) HWY_ATTR {
+                       for (std::int64_t plane = from; plane < to; ++plane) {
+                         std::int64_t c = plane % p_.channels,
+                                      first = std::max<std::int64_t>(0, c - size_ / 2),
+                                      last = std::min(p_.channels - 1, c + (size_ - 1) / 2);
+                         const T* image = x + (plane - c) * p_.inner;
+                         each_vector(p_.inner, [&](std::int64_t i, std::int64_t m) HWY_ATTR {
+                           Real square = 0;
+                           for (std::int64_t j = first; j <= last; ++j) {
+                             Real v = load_n(image + j * p_.inner + i, m);
+                             square = square + v * v;
+                           }
+                           Real v = load_n(image + c * p_.inner + i, m);
+                           store_n(v * pow(square * alpha_ + k_, beta_), y + plane * p_.inner + i, m);
+                         });
+                       }
+                     });
   }
 
  private:
@@ -344,7 +369,8 @@ inline std::unique_ptr<Kernel> make_softmax(const KernelRequest& request) {
   return of_type<Softmax>(request, *runs(shape, axis));
 }
 
-inline std::unique_ptr<Kernel> make_norm(const KernelRequest& request, std::span<const std::int64_t> axes, NormForm form) {
+inline std::unique_ptr<Kernel> make_norm(const KernelRequest& request, std::span<const std::int64_t> axes,
+                                         NormForm form) {
   form.epsilon = request.attrs.number("epsilon");
   auto r = runs(request.in[0].shape, axes);
   return r && r->length > 0 ? of_type<Normalize>(request, request, *r, form) : nullptr;
@@ -363,17 +389,24 @@ inline std::unique_ptr<Kernel> make_l2_norm(const KernelRequest& request) {
 inline std::unique_ptr<Kernel> make_instance_norm(const KernelRequest& request) {
   Planes p = planes_of(request.in[0].shape);
   NormForm form{.channels = true, .epsilon = request.attrs.number("epsilon")};
-  return p.inner > 0 ? of_type<Normalize>(request, request, Runs{p.batch * p.channels, p.inner, 1}, form) : nullptr;
+  return p.inner > 0 ? of_type<Normalize>(request, request, Runs{p.batch * p.channels, p.inner, 1}, form)
+                     : nullptr;
 }
 
-template <class T>
-using PreluOf = Channelwise<Prelu, T>;
-template <class T>
-using SoftplusOf = Channelwise<SoftplusParametric, T>;
-inline std::unique_ptr<Kernel> make_prelu(const KernelRequest& request) { return of_type<PreluOf>(request, request); }
-inline std::unique_ptr<Kernel> make_softplus(const KernelRequest& request) { return of_type<SoftplusOf>(request, request); }
-inline std::unique_ptr<Kernel> make_batch_norm(const KernelRequest& request) { return of_type<BatchNorm>(request, request); }
-inline std::unique_ptr<Kernel> make_local_response(const KernelRequest& request) { return of_type<LocalResponse>(request, request); }
+template <class T> using PreluOf = Channelwise<Prelu, T>;
+template <class T> using SoftplusOf = Channelwise<SoftplusParametric, T>;
+inline std::unique_ptr<Kernel> make_prelu(const KernelRequest& request) {
+  return of_type<PreluOf>(request, request);
+}
+inline std::unique_ptr<Kernel> make_softplus(const KernelRequest& request) {
+  return of_type<SoftplusOf>(request, request);
+}
+inline std::unique_ptr<Kernel> make_batch_norm(const KernelRequest& request) {
+  return of_type<BatchNorm>(request, request);
+}
+inline std::unique_ptr<Kernel> make_local_response(const KernelRequest& request) {
+  return of_type<LocalResponse>(request, request);
+}
 
 constexpr KernelRow rows[] = {
     {&ops::softmax, "softmax", make_softmax},

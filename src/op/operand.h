@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One input of an elementwise kernel, handed out a block at a time as plain contiguous elements, so that every kernel
-// is one dense loop whatever is broadcast.
+// One input of an elementwise kernel, handed out a block at a time as plain contiguous elements, so that
+// every kernel is one dense loop whatever is broadcast.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -11,17 +11,20 @@
 
 namespace tl {
 
-inline constexpr std::int64_t block_size = 1024;  // elements; small enough that some blocks stay in the first cache
+inline constexpr std::int64_t block_size =
+    1024;  // elements; small enough that some blocks stay in the first cache
 inline constexpr std::size_t most_axes = 8;
 
 // How an input of shape `in` lies over an output of shape `out`: axes joined where they continue each other.
 class Operand {
  public:
   Operand() = default;
-  Operand(std::span<const Dim> in, std::span<const Dim> out, std::size_t element_bytes) : bytes_(element_bytes) {
+  Operand(std::span<const Dim> in, std::span<const Dim> out, std::size_t element_bytes)
+      : bytes_(element_bytes) {
     Shape stride = row_major(in);
     std::size_t skip = out.size() - in.size();
-    for (std::size_t d = 0; d < out.size(); ++d) push(out[d], d < skip || in[d - skip] == 1 ? 0 : stride[d - skip]);
+    for (std::size_t d = 0; d < out.size(); ++d)
+      push(out[d], d < skip || in[d - skip] == 1 ? 0 : stride[d - skip]);
     if (rank_ == 0) axes_[rank_++] = {1, 1};
   }
 
@@ -29,9 +32,10 @@ class Operand {
   bool is_one() const { return rank_ == 1 && axes_[0].stride == 0; }
   bool is_dense() const { return rank_ == 1 && axes_[0].stride == 1; }
 
-  // n <= block_size elements from position `at` on, in row-major order: inside data where they lie together, else in
-  // `buffer`, which has room for a block. `filled` is 0 before the first call with this buffer.
-  const std::byte* block(const std::byte* data, std::int64_t at, std::int64_t n, std::byte* buffer, std::int64_t& filled) const {
+  // n <= block_size elements from position `at` on, in row-major order: inside data where they lie together,
+  // else in `buffer`, which has room for a block. `filled` is 0 before the first call with this buffer.
+  const std::byte* block(const std::byte* data, std::int64_t at, std::int64_t n, std::byte* buffer,
+                         std::int64_t& filled) const {
     const Axis& inner = axes_[rank_ - 1];
     if (is_one()) {  // one value for all: the block is filled once
       if (filled < n) copy(data, 0, n, buffer);
@@ -40,10 +44,12 @@ class Operand {
     }
     if (is_dense()) return data + at * width();
     std::int64_t in_row = at % inner.size;
-    if (inner.stride == 1 && in_row + n <= inner.size) return data + (row_start(at / inner.size) + in_row) * width();
+    if (inner.stride == 1 && in_row + n <= inner.size)
+      return data + (row_start(at / inner.size) + in_row) * width();
     for (std::int64_t done = 0, row = at / inner.size; done < n; ++row, in_row = 0) {
       std::int64_t run = std::min(n - done, inner.size - in_row);
-      copy(data + (row_start(row) + in_row * inner.stride) * width(), inner.stride, run, buffer + done * width());
+      copy(data + (row_start(row) + in_row * inner.stride) * width(), inner.stride, run,
+           buffer + done * width());
       done += run;
     }
     return buffer;
@@ -66,18 +72,19 @@ class Operand {
 
   std::int64_t row_start(std::int64_t row) const {  // of the innermost axis
     std::int64_t sum = 0;
-    for (std::size_t d = rank_ - 1; d-- > 0; row /= axes_[d].size) sum += row % axes_[d].size * axes_[d].stride;
+    for (std::size_t d = rank_ - 1; d-- > 0; row /= axes_[d].size)
+      sum += row % axes_[d].size * axes_[d].stride;
     return sum;
   }
 
-  template <class T>
-  static void fill(const std::byte* from, std::int64_t n, std::byte* to) {
+  template <class T> static void fill(const std::byte* from, std::int64_t n, std::byte* to) {
     T value;
     std::memcpy(&value, from, sizeof value);
     std::fill_n(reinterpret_cast<T*>(to), n, value);
   }
 
-  void copy(const std::byte* from, std::int64_t stride, std::int64_t n, std::byte* to) const {  // stride is 0 or 1
+  void copy(const std::byte* from, std::int64_t stride, std::int64_t n,
+            std::byte* to) const {  // stride is 0 or 1
     if (stride) return void(std::memcpy(to, from, static_cast<std::size_t>(n) * bytes_));
     switch (bytes_) {
       case 1: return fill<std::uint8_t>(from, n, to);

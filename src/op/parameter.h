@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A vector of parameters (gamma, mean, …) that a kernel wants as 32-bit floats: made once where it is a constant,
-// else converted into scratch memory at every run.
+// A vector of parameters (gamma, mean, …) that a kernel wants as 32-bit floats: made once where it is a
+// constant, else converted into scratch memory at every run.
 #pragma once
 #include "op/kernel.h"
 

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "ir/ex.h"
 #include "op/infer.h"
 #include "op/ops.h"
-#include "ir/ex.h"
 
 namespace tl {
 namespace {
@@ -21,7 +21,8 @@ std::vector<Window> windows_of(std::span<const Dim> x, const Attrs& attrs) {
 
 std::vector<Type> infer_pool(const InferCall& call) {
   const Type& x = call.type(0);
-  if (!x.is_tensor() || !is_float(x.dtype)) throw Error(Code::bad_input, text("x is {}; it must be of a floating type", text_of(x)));
+  if (!x.is_tensor() || !is_float(x.dtype))
+    throw Error(Code::bad_input, text("x is {}; it must be of a floating type", text_of(x)));
   need_rank(call, 0, 3, 5);
   Type out(x.dtype, {x.shape[0], x.shape[1]});
   for (const Window& w : windows_of(x.shape, call.attrs)) out.shape.push_back(w.out);
@@ -31,8 +32,7 @@ std::vector<Type> infer_pool(const InferCall& call) {
 std::vector<Type> infer_gradient(const InferCall& call) { return {call.type(0)}; }
 
 // Calls visit(plane, output position, reach) for every output element.
-template <class Visit>
-void each_window(const PoolShape& p, const Visit& visit) {
+template <class Visit> void each_window(const PoolShape& p, const Visit& visit) {
   std::int64_t at = 0;
   for (std::int64_t plane = 0; plane < p.planes; ++plane)
     for (std::int64_t a = 0; a < p.window[0].out; ++a)
@@ -47,11 +47,11 @@ void each_element(const PoolShape& p, std::int64_t plane, const std::array<Reach
   for (std::int64_t a = r[0].first; a < r[0].last; ++a)
     for (std::int64_t b = r[1].first; b < r[1].last; ++b)
       for (std::int64_t c = r[2].first; c < r[2].last; ++c)
-        visit(static_cast<std::size_t>(((plane * p.window[0].in + a) * p.window[1].in + b) * p.window[2].in + c));
+        visit(static_cast<std::size_t>(((plane * p.window[0].in + a) * p.window[1].in + b) * p.window[2].in +
+                                       c));
 }
 
-template <PoolKind kind>
-void reference(const ReferenceCall& call) {
+template <PoolKind kind> void reference(const ReferenceCall& call) {
   const Array& x = *call.in[0];
   PoolShape p = pool_shape(x.shape, call.attrs);
   each_window(p, [&](std::int64_t plane, std::int64_t at, const std::array<Reach, 3>& r) {
@@ -101,7 +101,8 @@ constexpr AttrDef pad_type{"pad_type", AttrKind::word, "valid", "valid custom sa
 constexpr AttrDef pad_sizes{"pad", AttrKind::integers};
 constexpr AttrDef ceil_mode{"ceil_mode", AttrKind::boolean, "false"};
 constexpr AttrDef exclude_padding{"exclude_padding_from_average", AttrKind::boolean, "false"};
-constexpr AneFacts fit{Fit::conditional, "kernels up to 13, one or two spatial dimensions", "measured on an M1 (ane-guide)"};
+constexpr AneFacts fit{Fit::conditional, "kernels up to 13, one or two spatial dimensions",
+                       "measured on an M1 (ane-guide)"};
 
 }  // namespace
 
@@ -112,7 +113,8 @@ PoolShape pool_shape(std::span<const Dim> x, const Attrs& attrs) {
     std::size_t lacking = 3 - all.size();
     p.window[d] = d < lacking ? Window{.in = 1, .out = 1} : all[d - lacking];
   }
-  p.exclude_padding = attrs.has("exclude_padding_from_average") && attrs.boolean("exclude_padding_from_average");
+  p.exclude_padding =
+      attrs.has("exclude_padding_from_average") && attrs.boolean("exclude_padding_from_average");
   return p;
 }
 
@@ -126,7 +128,8 @@ constinit const OpDef ops::max_pool{
     .reference = reference<PoolKind::max>,
     .mil = {"max_pool"},
     .ane = fit,
-    .samples = {{{"fp32[2, 3, 9, 37]"}, "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
+    .samples = {{{"fp32[2, 3, 9, 37]"},
+                 "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
                 {{"fp32[1, 2, 6, 21]"}, "kernel_sizes=[2, 2], strides=[2, 2]"},
                 {{"fp32[2, 3, 25]"}, "kernel_sizes=[3], pad_type=same"},
                 {{"fp32[1, 2, 4, 6, 5]"}, "kernel_sizes=[2, 3, 2], strides=[2, 1, 2], pad_type=same_lower"},
@@ -144,11 +147,14 @@ constinit const OpDef ops::avg_pool{
     .reference = reference<PoolKind::avg>,
     .mil = {"avg_pool"},
     .ane = fit,
-    .samples = {{{"fp32[2, 3, 9, 37]"}, "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
-                {{"fp32[1, 2, 6, 21]"}, "kernel_sizes=[2, 2], strides=[2, 2], pad_type=same, exclude_padding_from_average=true"},
+    .samples = {{{"fp32[2, 3, 9, 37]"},
+                 "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
+                {{"fp32[1, 2, 6, 21]"},
+                 "kernel_sizes=[2, 2], strides=[2, 2], pad_type=same, exclude_padding_from_average=true"},
                 {{"fp32[2, 3, 25]"}, "kernel_sizes=[3], pad_type=same"},
                 {{"fp32[1, 2, 4, 6, 5]"}, "kernel_sizes=[2, 3, 2], strides=[2, 1, 2]"},
-                {{"fp32[1, 2, 7, 40]"}, "kernel_sizes=[3, 4], pad_type=same, exclude_padding_from_average=true"},
+                {{"fp32[1, 2, 7, 40]"},
+                 "kernel_sizes=[3, 4], pad_type=same, exclude_padding_from_average=true"},
                 {{"fp32[1, 2, 7, 7]"}, "kernel_sizes=[7, 7]"}},
 };
 
@@ -162,7 +168,8 @@ constinit const OpDef ops::l2_pool{
     .reference = reference<PoolKind::l2>,
     .mil = {"l2_pool"},
     .ane = fit,
-    .samples = {{{"fp32[2, 3, 9, 37]"}, "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
+    .samples = {{{"fp32[2, 3, 9, 37]"},
+                 "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
                 {{"fp32[2, 3, 25]"}, "kernel_sizes=[4]"}},
 };
 
@@ -170,10 +177,17 @@ constinit const OpDef ops::pool_gradient{
     .name = "pool_gradient",
     .doc = "The gradient of a pooling: what arrives at each window, given back to its elements",
     .inputs = {"x", "y", "gradient"},
-    .attrs = {kernel_sizes, strides, pad_type, pad_sizes, exclude_padding, ceil_mode, {"kind", AttrKind::word, "max", "max avg l2"}},
+    .attrs = {kernel_sizes,
+              strides,
+              pad_type,
+              pad_sizes,
+              exclude_padding,
+              ceil_mode,
+              {"kind", AttrKind::word, "max", "max avg l2"}},
     .infer = infer_gradient,
     .reference = gradient_reference,
-    .samples = {{{"fp32[1, 2, 4, 4]", "fp32[1, 2, 2, 2]", "fp32[1, 2, 2, 2]"}, "kernel_sizes=[2, 2], strides=[2, 2], kind=avg"}},
+    .samples = {{{"fp32[1, 2, 4, 4]", "fp32[1, 2, 2, 2]", "fp32[1, 2, 2, 2]"},
+                 "kernel_sizes=[2, 2], strides=[2, 2], kind=avg"}},
 };
 
 }  // namespace tl

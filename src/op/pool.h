@@ -9,7 +9,7 @@ namespace tl {
 
 enum class PoolKind : std::uint8_t { max, avg, l2 };
 
-struct PoolShape {  // always three spatial dimensions, those that are lacking first with length 1
+struct PoolShape {          // always three spatial dimensions, those that are lacking first with length 1
   std::int64_t planes = 0;  // batch times channels
   std::array<Window, 3> window = {};
   bool exclude_padding = false;
@@ -19,8 +19,9 @@ struct PoolShape {  // always three spatial dimensions, those that are lacking f
 
 PoolShape pool_shape(std::span<const Dim> x, const Attrs&);
 
-// Inputs [first, last) of a window at output position o that are not padding, and how many positions of the padded
-// input it covers: with ceil_mode the last window may hang over, and what is beyond does not count in a mean.
+// Inputs [first, last) of a window at output position o that are not padding, and how many positions of the
+// padded input it covers: with ceil_mode the last window may hang over, and what is beyond does not count in
+// a mean.
 struct Reach {
   std::int64_t first, last, covered;
 };
@@ -33,7 +34,8 @@ inline Reach reach(const Window& w, std::int64_t o) {
 // What the sum over a window is divided by.
 inline double divisor(const PoolShape& p, const std::array<Reach, 3>& r) {
   double n = 1;
-  for (std::size_t d = 0; d < 3; ++d) n *= static_cast<double>(p.exclude_padding ? r[d].last - r[d].first : r[d].covered);
+  for (std::size_t d = 0; d < 3; ++d)
+    n *= static_cast<double>(p.exclude_padding ? r[d].last - r[d].first : r[d].covered);
   return n;
 }
 

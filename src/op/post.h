@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise rows applied to a block of 32-bit floats while it is in a cache: how other kernels fuse what follows
-// them in the graph. Made when a kernel is made, run inside it.
+// Elementwise rows applied to a block of 32-bit floats while it is in a cache: how other kernels fuse what
+// follows them in the graph. Made when a kernel is made, run inside it.
 #pragma once
 #include "op/row.h"
 
@@ -13,7 +13,8 @@ class PostBlock {
   explicit operator bool() const { return run_ != nullptr; }
   bool takes_operand() const { return operand_; }
 
-  // x[i] = row(x[i]), or row(x[i], operand[i]), for n elements, in place. one: the operand is a single value for all.
+  // x[i] = row(x[i]), or row(x[i], operand[i]), for n elements, in place. one: the operand is a single value
+  // for all.
   void operator()(float* x, std::int64_t n, const float* operand = nullptr, bool one = false) const {
     run_(params_, x, operand, one, n);
   }

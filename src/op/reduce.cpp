@@ -77,14 +77,14 @@ double whole_product(Values v, DType d) {
   return static_cast<double>(wrapped(static_cast<std::int64_t>(total), d));
 }
 
-template <double (*of)(Values)>
-void reference(const ReferenceCall& call) {
+template <double (*of)(Values)> void reference(const ReferenceCall& call) {
   const Array& x = *call.in[0];
   Offsets at = offsets(x.shape, axes_of(call.attrs, x.shape.size()));
   bool whole = of == product && !is_float(x.dtype);
   std::vector<double> group(at.along.size());
   for (std::size_t i = 0; i < at.kept.size(); ++i) {
-    for (std::size_t j = 0; j < group.size(); ++j) group[j] = x.data[static_cast<std::size_t>(at.kept[i] + at.along[j])];
+    for (std::size_t j = 0; j < group.size(); ++j)
+      group[j] = x.data[static_cast<std::size_t>(at.kept[i] + at.along[j])];
     call.out[0].data[i] = whole ? whole_product(group, x.dtype) : of(group);
   }
 }
@@ -148,7 +148,8 @@ std::vector<Type> infer_arg(const InferCall& call) {
   const Type& x = call.type(0);
   need_numbers(x);
   std::int64_t axis = wrap_axis(call.attrs.integer("axis"), x.rank());
-  if (x.shape[static_cast<std::size_t>(axis)] == 0) throw Error(Code::bad_input, text("axis {} of {} is empty", axis, text_of(x)));
+  if (x.shape[static_cast<std::size_t>(axis)] == 0)
+    throw Error(Code::bad_input, text("axis {} of {} is empty", axis, text_of(x)));
   Type out = reduced(x, {{axis}}, call.attrs.boolean("keep_dims"));
   out.dtype = call.attrs.dtype("output_dtype");
   return {out};
@@ -173,11 +174,18 @@ void arg_reference(const ReferenceCall& call) {  // the first of equals; a NaN c
 
 constexpr std::string_view ane_source = "measured on an M1 (ane-guide) and Core ML's public statements";
 
-constexpr OpDef reduction(std::string_view name, std::string_view doc, Reference* reference, Gradient* gradient) {
-  return {.name = name, .doc = doc, .inputs = {"x"},
+constexpr OpDef reduction(std::string_view name, std::string_view doc, Reference* reference,
+                          Gradient* gradient) {
+  return {.name = name,
+          .doc = doc,
+          .inputs = {"x"},
           .attrs = {{"axes", AttrKind::integers}, {"keep_dims", AttrKind::boolean, "false"}},
-          .infer = infer, .gradient = gradient, .reference = reference, .mil = {name},
-          .ane = {Fit::native, "", ane_source}, .near_zero = 1e-6,
+          .infer = infer,
+          .gradient = gradient,
+          .reference = reference,
+          .mil = {name},
+          .ane = {Fit::native, "", ane_source},
+          .near_zero = 1e-6,
           .samples = {{{"fp32[2, 3, 5] 0.25..2"}},
                       {{"fp32[4, 37] 0.25..2"}, "axes=[-1]"},
                       {{"fp32[2, 3, 4, 19] 0.25..2"}, "axes=[1], keep_dims=true"},
@@ -187,27 +195,52 @@ constexpr OpDef reduction(std::string_view name, std::string_view doc, Reference
 }
 
 constexpr OpDef arg_reduction(std::string_view name, std::string_view doc, Reference* reference) {
-  return {.name = name, .doc = doc, .inputs = {"x"},
+  return {.name = name,
+          .doc = doc,
+          .inputs = {"x"},
           .attrs = {{"axis", AttrKind::integer, "-1"},
                     {"keep_dims", AttrKind::boolean, "false"},
                     {"output_dtype", AttrKind::word, "int32", "int32 uint16"}},
-          .infer = infer_arg, .reference = reference, .mil = {name}, .ane = {Fit::conditional, "fp16 only", ane_source},
-          .samples = {{{"fp32[3, 40]"}}, {{"fp32[2, 5, 19]"}, "axis=1, keep_dims=true"}, {{"int32[4, 18] 0..5"}, "axis=0, output_dtype=uint16"}}};
+          .infer = infer_arg,
+          .reference = reference,
+          .mil = {name},
+          .ane = {Fit::conditional, "fp16 only", ane_source},
+          .samples = {{{"fp32[3, 40]"}},
+                      {{"fp32[2, 5, 19]"}, "axis=1, keep_dims=true"},
+                      {{"int32[4, 18] 0..5"}, "axis=0, output_dtype=uint16"}}};
 }
 
 }  // namespace
 
-constinit const OpDef ops::reduce_sum = reduction("reduce_sum", "Sum over axes (all by default)", reference<sum>, sum_gradient);
-constinit const OpDef ops::reduce_mean = reduction("reduce_mean", "Mean over axes (all by default)", reference<mean>, mean_gradient);
-constinit const OpDef ops::reduce_max = reduction("reduce_max", "Largest over axes (all by default); NaN if there is one", reference<largest>, extreme_gradient);
-constinit const OpDef ops::reduce_min = reduction("reduce_min", "Smallest over axes (all by default); NaN if there is one", reference<smallest>, extreme_gradient);
-constinit const OpDef ops::reduce_prod = reduction("reduce_prod", "Product over axes (all by default)", reference<product>, product_gradient);
-constinit const OpDef ops::reduce_sum_square = reduction("reduce_sum_square", "Sum of squares over axes (all by default)", reference<sum_square>, sum_square_gradient);
-constinit const OpDef ops::reduce_l1_norm = reduction("reduce_l1_norm", "Sum of absolute values over axes (all by default)", reference<l1>, l1_gradient);
-constinit const OpDef ops::reduce_l2_norm = reduction("reduce_l2_norm", "Square root of the sum of squares over axes (all by default)", reference<l2>, l2_gradient);
-constinit const OpDef ops::reduce_log_sum = reduction("reduce_log_sum", "Logarithm of the sum over axes (all by default)", reference<log_sum>, log_sum_gradient);
-constinit const OpDef ops::reduce_log_sum_exp = reduction("reduce_log_sum_exp", "Logarithm of the sum of exponentials over axes (all by default), without overflow", reference<log_sum_exp>, log_sum_exp_gradient);
-constinit const OpDef ops::reduce_argmax = arg_reduction("reduce_argmax", "Where the largest along an axis is; the first of equals", arg_reference<true>);
-constinit const OpDef ops::reduce_argmin = arg_reduction("reduce_argmin", "Where the smallest along an axis is; the first of equals", arg_reference<false>);
+constinit const OpDef ops::reduce_sum =
+    reduction("reduce_sum", "Sum over axes (all by default)", reference<sum>, sum_gradient);
+constinit const OpDef ops::reduce_mean =
+    reduction("reduce_mean", "Mean over axes (all by default)", reference<mean>, mean_gradient);
+constinit const OpDef ops::reduce_max =
+    reduction("reduce_max", "Largest over axes (all by default); NaN if there is one", reference<largest>,
+              extreme_gradient);
+constinit const OpDef ops::reduce_min =
+    reduction("reduce_min", "Smallest over axes (all by default); NaN if there is one", reference<smallest>,
+              extreme_gradient);
+constinit const OpDef ops::reduce_prod =
+    reduction("reduce_prod", "Product over axes (all by default)", reference<product>, product_gradient);
+constinit const OpDef ops::reduce_sum_square =
+    reduction("reduce_sum_square", "Sum of squares over axes (all by default)", reference<sum_square>,
+              sum_square_gradient);
+constinit const OpDef ops::reduce_l1_norm = reduction(
+    "reduce_l1_norm", "Sum of absolute values over axes (all by default)", reference<l1>, l1_gradient);
+constinit const OpDef ops::reduce_l2_norm =
+    reduction("reduce_l2_norm", "Square root of the sum of squares over axes (all by default)", reference<l2>,
+              l2_gradient);
+constinit const OpDef ops::reduce_log_sum =
+    reduction("reduce_log_sum", "Logarithm of the sum over axes (all by default)", reference<log_sum>,
+              log_sum_gradient);
+constinit const OpDef ops::reduce_log_sum_exp = reduction(
+    "reduce_log_sum_exp", "Logarithm of the sum of exponentials over axes (all by default), without overflow",
+    reference<log_sum_exp>, log_sum_exp_gradient);
+constinit const OpDef ops::reduce_argmax = arg_reduction(
+    "reduce_argmax", "Where the largest along an axis is; the first of equals", arg_reference<true>);
+constinit const OpDef ops::reduce_argmin = arg_reduction(
+    "reduce_argmin", "Where the smallest along an axis is; the first of equals", arg_reference<false>);
 
 }  // namespace tl

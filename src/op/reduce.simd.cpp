@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPU kernels of reductions: what rows and columns fold to (reduce_run.cpp splits the work), log_sum_exp, and where
-// the largest and smallest are.
+// CPU kernels of reductions: what rows and columns fold to (reduce_run.cpp splits the work), log_sum_exp, and
+// where the largest and smallest are.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "op/reduce.simd.cpp"
 #include "simd/targets.inc"
 
 #include <hwy/highway.h>
+
 #include <hwy/contrib/math/math-inl.h>
 
 #include <algorithm>
@@ -21,35 +22,34 @@ HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
 
 #include "simd/vector.inc"
+
 #include "simd/math.inc"
+
 #include "op/fold.inc"
 
 HWY_INLINE void put(float* p, double x) { *p = static_cast<float>(x); }
 HWY_INLINE void put(Half* p, double x) { *p = to_half(x); }
 HWY_INLINE void put(std::int32_t* p, std::int32_t x) { *p = x; }
 
-template <class Op, class T>
-void row(const void* x, std::int64_t n, void* total) {
-  put(static_cast<Element<T>*>(total), fold_row<Op>(static_cast<const T*>(x), n, [](Vector<T> v) HWY_ATTR { return Op::take(v); }));
+template <class Op, class T> void row(const void* x, std::int64_t n, void* total) {
+  put(static_cast<Element<T>*>(total),
+      fold_row<Op>(static_cast<const T*>(x), n, [](Vector<T> v) HWY_ATTR { return Op::take(v); }));
 }
 template <class Op, class T>
 void columns(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t n, void* totals) {
   fold_columns<Op>(static_cast<const T*>(x), rows, stride, n, static_cast<Element<T>*>(totals),
                    [](Vector<T> v, std::int64_t) HWY_ATTR { return Op::take(v); });
 }
-template <class Op, class T>
-void end(const void* totals, std::int64_t n, std::int64_t count, void* out) {
+template <class Op, class T> void end(const void* totals, std::int64_t n, std::int64_t count, void* out) {
   for (std::int64_t i = 0; i < n; ++i)
     put(static_cast<T*>(out) + i, Op::end(wide_of(static_cast<const Element<T>*>(totals)[i]), count));
 }
-template <class Op, class T>
-constexpr Fold fold{row<Op, T>, columns<Op, T>, sizeof(T)};
+template <class Op, class T> constexpr Fold fold{row<Op, T>, columns<Op, T>, sizeof(T)};
 
 template <class Op, class T>
 constexpr Reduction reduction{fold<Op, T>, fold<typename Op::Join, Element<T>>, end<Op, T>};
 
-template <class Op, bool integers>
-std::unique_ptr<Kernel> make(const KernelRequest& request) {
+template <class Op, bool integers> std::unique_ptr<Kernel> make(const KernelRequest& request) {
   Reduction how;
   if (request.in[0].dtype == DType::f16) how = reduction<Op, Half>;
   if (request.in[0].dtype == DType::f32) how = reduction<Op, float>;
@@ -60,35 +60,41 @@ std::unique_ptr<Kernel> make(const KernelRequest& request) {
 
 // ---- log_sum_exp: the largest first, then the sum of what is relative to it
 
-template <class T>
-class LogSumExp final : public Kernel {
+template <class T> class LogSumExp final : public Kernel {
  public:
-  explicit LogSumExp(const Runs& r) : r_(r) { flops = 10.0 * static_cast<double>(r.outer * r.length * r.inner); }
+  explicit LogSumExp(const Runs& r) : r_(r) {
+    flops = 10.0 * static_cast<double>(r.outer * r.length * r.inner);
+  }
   void run(const KernelCall& call) const noexcept override {
     const T* x = call.input<T>(0);
     T* y = call.output<T>(0);
     std::int64_t tiles = (r_.inner + column_tile - 1) / column_tile;
-    call.pool.ranges(r_.outer * tiles, std::max<std::int64_t>(1, 4096 / r_.length), [&](std::int64_t from, std::int64_t to) HWY_ATTR {
-      for (std::int64_t unit = from; unit < to; ++unit) {
-        std::int64_t i = unit / tiles, c = unit % tiles * column_tile, n = std::min(column_tile, r_.inner - c);
-        if (r_.inner == 1) row(x + i * r_.length, y + i);
-        else columns(x + i * r_.length * r_.inner + c, n, y + i * r_.inner + c);
-      }
-    });
+    call.pool.ranges(r_.outer * tiles, std::max<std::int64_t>(1, 4096 / r_.length),
+                     [&](std::int64_t from, std::int64_t to) HWY_ATTR {
+                       for (std::int64_t unit = from; unit < to; ++unit) {
+                         std::int64_t i = unit / tiles, c = unit % tiles * column_tile,
+                                      n = std::min(column_tile, r_.inner - c);
+                         if (r_.inner == 1) row(x + i * r_.length, y + i);
+                         else columns(x + i * r_.length * r_.inner + c, n, y + i * r_.inner + c);
+                       }
+                     });
   }
 
  private:
   void row(const T* x, T* y) const {
     double top = fold_row<Max>(x, r_.length, [](Real v) HWY_ATTR { return v; });
     Real t = top;
-    double sum = std::isinf(top) ? 1 : fold_row<Sum>(x, r_.length, [t](Real v) HWY_ATTR { return exp(v - t); });
+    double sum =
+        std::isinf(top) ? 1 : fold_row<Sum>(x, r_.length, [t](Real v) HWY_ATTR { return exp(v - t); });
     put(y, top + std::log(sum));
   }
   void columns(const T* x, std::int64_t n, T* y) const {
     alignas(64) float top[column_tile], sum[column_tile];
     fold_columns<Max>(x, r_.length, r_.inner, n, top, [](Real v, std::int64_t) HWY_ATTR { return v; });
-    fold_columns<Sum>(x, r_.length, r_.inner, n, sum, [&](Real v, std::int64_t c) HWY_ATTR { return exp(v - load(top + c)); });
-    for (std::int64_t j = 0; j < n; ++j) put(y + j, std::isinf(top[j]) ? top[j] : top[j] + std::log(static_cast<double>(sum[j])));
+    fold_columns<Sum>(x, r_.length, r_.inner, n, sum,
+                      [&](Real v, std::int64_t c) HWY_ATTR { return exp(v - load(top + c)); });
+    for (std::int64_t j = 0; j < n; ++j)
+      put(y + j, std::isinf(top[j]) ? top[j] : top[j] + std::log(static_cast<double>(sum[j])));
   }
   Runs r_;
 };
@@ -104,25 +110,28 @@ inline std::unique_ptr<Kernel> make_log_sum_exp(const KernelRequest& request) {
 
 // ---- where the largest and smallest are
 
-template <class V, bool most>
-HWY_INLINE Truth better(V x, V best) {
+template <class V, bool most> HWY_INLINE Truth better(V x, V best) {
   if constexpr (std::is_same_v<V, Int>) return most ? x > best : x < best;
   else return (best == best) && ((x != x) || (most ? x > best : x < best));
 }
 
-template <class T, bool most>
-class Arg final : public Kernel {
+template <class T, bool most> class Arg final : public Kernel {
  public:
-  Arg(const Runs& r, DType index) : r_(r), narrow_(index == DType::u16) { flops = static_cast<double>(r.outer * r.length * r.inner); }
+  Arg(const Runs& r, DType index) : r_(r), narrow_(index == DType::u16) {
+    flops = static_cast<double>(r.outer * r.length * r.inner);
+  }
   void run(const KernelCall& call) const noexcept override {
     const T* x = call.input<T>(0);
     std::int64_t tiles = (r_.inner + lanes - 1) / lanes;
-    call.pool.ranges(r_.outer * tiles, std::max<std::int64_t>(1, fold_grain / (r_.length * std::min(lanes, r_.inner))),
+    call.pool.ranges(r_.outer * tiles,
+                     std::max<std::int64_t>(1, fold_grain / (r_.length * std::min(lanes, r_.inner))),
                      [&](std::int64_t from, std::int64_t to) HWY_ATTR {
                        for (std::int64_t unit = from; unit < to; ++unit) {
                          std::int64_t i = unit / tiles, c = unit % tiles * lanes;
                          if (r_.inner == 1) give(call, i, row(x + i * r_.length));
-                         else columns(call, x + i * r_.length * r_.inner + c, std::min<std::int64_t>(lanes, r_.inner - c), i * r_.inner + c);
+                         else
+                           columns(call, x + i * r_.length * r_.inner + c,
+                                   std::min<std::int64_t>(lanes, r_.inner - c), i * r_.inner + c);
                        }
                      });
   }
@@ -135,7 +144,9 @@ class Arg final : public Kernel {
     V best = load(x);
     Int at = hn::Iota(i32, 0), now = at;
     for (; i + lanes <= n; i += lanes) step(load(x + i), now = now + Int(static_cast<int>(lanes)), best, at);
-    if (i < n) step(load(x + n - lanes), Int(hn::Iota(i32, 0)) + Int(static_cast<int>(n - lanes)), best, at);  // some again
+    if (i < n)
+      step(load(x + n - lanes), Int(hn::Iota(i32, 0)) + Int(static_cast<int>(n - lanes)), best,
+           at);  // some again
     alignas(64) Element<T> value[lanes];
     alignas(64) std::int32_t place[lanes];
     store(best, value);
@@ -150,8 +161,7 @@ class Arg final : public Kernel {
     best = select(won, x, best);
     at = select(won, now, at);
   }
-  template <class S>
-  static bool above(S a, S b) { return b == b && (a != a || (most ? a > b : a < b)); }
+  template <class S> static bool above(S a, S b) { return b == b && (a != a || (most ? a > b : a < b)); }
   static std::int64_t narrow_row(const T* x, std::int64_t n) {
     alignas(64) Element<T> value[lanes];
     store(load_some(x, n), value);
@@ -163,7 +173,8 @@ class Arg final : public Kernel {
   void columns(const KernelCall& call, const T* x, std::int64_t n, std::int64_t to) const {
     V best = load_n(x, n);
     Int at = 0;
-    for (std::int64_t r = 1; r < r_.length; ++r) step(load_n(x + r * r_.inner, n), Int(static_cast<int>(r)), best, at);
+    for (std::int64_t r = 1; r < r_.length; ++r)
+      step(load_n(x + r * r_.inner, n), Int(static_cast<int>(r)), best, at);
     alignas(64) std::int32_t place[lanes];
     store(at, place);
     for (std::int64_t j = 0; j < n; ++j) give(call, to + j, place[j]);
@@ -176,8 +187,7 @@ class Arg final : public Kernel {
   bool narrow_;
 };
 
-template <bool most>
-std::unique_ptr<Kernel> make_arg(const KernelRequest& request) {
+template <bool most> std::unique_ptr<Kernel> make_arg(const KernelRequest& request) {
   const Shape& shape = request.in[0].shape;
   std::int64_t axis[] = {wrap_axis(request.attrs.integer("axis"), shape.size())};
   Runs r = *runs(shape, axis);

@@ -14,7 +14,8 @@ std::vector<Runs> stages_of(Shape shape, std::vector<std::int64_t> axes) {
     std::vector<std::int64_t> group{axes.back()};
     axes.pop_back();
     auto joins = [&](std::int64_t axis) {  // what is between has length 1
-      return std::all_of(shape.begin() + axis + 1, shape.begin() + group.back(), [](Dim d) { return d == 1; });
+      return std::all_of(shape.begin() + axis + 1, shape.begin() + group.back(),
+                         [](Dim d) { return d == 1; });
     };
     while (!axes.empty() && joins(axes.back())) group.push_back(axes.back()), axes.pop_back();
     stages.push_back(*runs(shape, group));
@@ -49,9 +50,12 @@ class ReduceKernel final : public Kernel {
   }
 
  private:
-  static std::int64_t grain(std::int64_t elements) { return std::max<std::int64_t>(1, fold_grain / std::max<std::int64_t>(1, elements)); }
+  static std::int64_t grain(std::int64_t elements) {
+    return std::max<std::int64_t>(1, fold_grain / std::max<std::int64_t>(1, elements));
+  }
 
-  void rows(const Fold& fold, const Runs& r, const std::byte* in, std::byte* out, const ThreadPool& pool) const {
+  void rows(const Fold& fold, const Runs& r, const std::byte* in, std::byte* out,
+            const ThreadPool& pool) const {
     auto row = static_cast<std::int64_t>(fold.bytes) * r.length;
     if (r.outer < pool.threads() && r.length >= 2 * fold_grain) {
       for (std::int64_t i = 0; i < r.outer; ++i) pieces(fold, in + i * row, r.length, out + i * 4, pool);
@@ -62,7 +66,8 @@ class ReduceKernel final : public Kernel {
     });
   }
 
-  void pieces(const Fold& fold, const std::byte* x, std::int64_t length, std::byte* out, const ThreadPool& pool) const {
+  void pieces(const Fold& fold, const std::byte* x, std::int64_t length, std::byte* out,
+              const ThreadPool& pool) const {
     alignas(64) std::byte part[most_pieces * 4];  // few long rows: threads share each
     std::int64_t n = std::min<std::int64_t>(most_pieces, pool.threads());
     pool.each(n, [&](std::int64_t k) {
@@ -72,16 +77,20 @@ class ReduceKernel final : public Kernel {
     how_.join.row(part, n, out);
   }
 
-  void columns(const Fold& fold, const Runs& r, const std::byte* in, std::byte* out, const ThreadPool& pool) const {
-    std::int64_t tiles = (r.inner + column_tile - 1) / column_tile, bytes = static_cast<std::int64_t>(fold.bytes);
-    pool.ranges(r.outer * tiles, grain(r.length * std::min(r.inner, column_tile)), [&](std::int64_t from, std::int64_t to) {
-      for (std::int64_t unit = from; unit < to; ++unit) {
-        std::int64_t i = unit / tiles, c = unit % tiles * column_tile, n = std::min(column_tile, r.inner - c);
-        alignas(64) std::byte total[column_tile * 4];
-        fold.columns(in + (i * r.length * r.inner + c) * bytes, r.length, r.inner, n, total);
-        std::copy_n(total, n * 4, out + (i * r.inner + c) * 4);
-      }
-    });
+  void columns(const Fold& fold, const Runs& r, const std::byte* in, std::byte* out,
+               const ThreadPool& pool) const {
+    std::int64_t tiles = (r.inner + column_tile - 1) / column_tile,
+                 bytes = static_cast<std::int64_t>(fold.bytes);
+    pool.ranges(r.outer * tiles, grain(r.length * std::min(r.inner, column_tile)),
+                [&](std::int64_t from, std::int64_t to) {
+                  for (std::int64_t unit = from; unit < to; ++unit) {
+                    std::int64_t i = unit / tiles, c = unit % tiles * column_tile,
+                                 n = std::min(column_tile, r.inner - c);
+                    alignas(64) std::byte total[column_tile * 4];
+                    fold.columns(in + (i * r.length * r.inner + c) * bytes, r.length, r.inner, n, total);
+                    std::copy_n(total, n * 4, out + (i * r.inner + c) * 4);
+                  }
+                });
   }
 
   std::vector<Runs> stages_;

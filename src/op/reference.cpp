@@ -19,7 +19,8 @@ struct Inferred {  // what inference makes of tensors that are all known
 };
 
 Inferred infer_from(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs) {
-  Inferred facts{.in = std::vector<Type>(inputs.size()), .values = std::vector<const Tensor*>(inputs.size(), nullptr),
+  Inferred facts{.in = std::vector<Type>(inputs.size()),
+                 .values = std::vector<const Tensor*>(inputs.size(), nullptr),
                  .given = std::make_unique<bool[]>(inputs.size() + 1)};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) continue;
@@ -31,8 +32,8 @@ Inferred infer_from(const OpDef& op, const Attrs& attrs, std::span<const Tensor>
   return facts;
 }
 
-std::vector<Tensor> by_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, const Inferred& facts,
-                                 std::uint64_t seed) {
+std::vector<Tensor> by_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                 const Inferred& facts, std::uint64_t seed) {
   std::vector<Array> in(inputs.size()), out(facts.out.size());
   std::vector<const Array*> given(inputs.size(), nullptr);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -52,7 +53,8 @@ std::vector<Tensor> by_reference(const OpDef& op, const Attrs& attrs, std::span<
   return results;
 }
 
-std::vector<Tensor> by_evaluation(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, const Inferred& facts) {
+std::vector<Tensor> by_evaluation(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                  const Inferred& facts) {
   std::vector<RunValue> in(inputs.begin(), inputs.end()), out(facts.out.size());
   std::vector<const RunValue*> given(inputs.size(), nullptr);
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -67,7 +69,8 @@ std::vector<Tensor> by_evaluation(const OpDef& op, const Attrs& attrs, std::span
   return results;
 }
 
-std::vector<Tensor> by_decomposition(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, std::uint64_t seed) {
+std::vector<Tensor> by_decomposition(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                     std::uint64_t seed) {
   Graph graph;
   Place place{&graph, &graph.body};
   std::vector<Ex> in;
@@ -82,8 +85,8 @@ std::vector<Tensor> by_decomposition(const OpDef& op, const Attrs& attrs, std::s
 
 }  // namespace
 
-std::vector<Tensor> run_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs, std::uint64_t seed,
-                                  std::span<const Type> types) {
+std::vector<Tensor> run_reference(const OpDef& op, const Attrs& attrs, std::span<const Tensor> inputs,
+                                  std::uint64_t seed, std::span<const Type> types) {
   Inferred facts = infer_from(op, attrs, inputs);
   for (std::size_t i = 0; i < types.size() && i < facts.out.size(); ++i) facts.out[i].dtype = types[i].dtype;
   if (has(op.traits, Traits::elementwise)) return {run_row(op, attrs, inputs, facts.out.front())};
@@ -93,7 +96,8 @@ std::vector<Tensor> run_reference(const OpDef& op, const Attrs& attrs, std::span
   throw Error(Code::unsupported, text("{} cannot be run by itself", op.name));
 }
 
-void run_reference(const Graph& graph, const Block& block, std::map<ValueId, Tensor>& values, std::uint64_t seed) {
+void run_reference(const Graph& graph, const Block& block, std::map<ValueId, Tensor>& values,
+                   std::uint64_t seed) {
   for (const Node& node : block.nodes) {
     std::vector<Tensor> in;
     for (ValueId v : node.inputs) {

@@ -37,7 +37,8 @@ const OpDef& find_op(std::string_view name) {
   if (const OpDef* op = op_named(name)) return *op;
   std::vector<std::string_view> names;
   for (const OpDef* op : all_ops()) names.push_back(op->name);
-  throw Error(Code::unsupported, text("there is no operation '{}'{}", printable(name), did_you_mean(name, names)));
+  throw Error(Code::unsupported,
+              text("there is no operation '{}'{}", printable(name), did_you_mean(name, names)));
 }
 
 }  // namespace tl

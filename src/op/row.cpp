@@ -10,8 +10,7 @@
 namespace tl {
 namespace {
 
-template <class Visit>
-void with_stored(DType d, const Visit& visit) {
+template <class Visit> void with_stored(DType d, const Visit& visit) {
   switch (d) {
     case DType::boolean: return visit(bool{});
     case DType::f16: return visit(Half{});
@@ -32,18 +31,15 @@ void with_stored(DType d, const Visit& visit) {
 
 double plain(Half x) { return to_double(x); }
 double plain(BFloat x) { return to_double(x); }
-template <class T>
-T plain(T x) { return x; }
+template <class T> T plain(T x) { return x; }
 
-template <class To, class From>
-To stored(From x) {
+template <class To, class From> To stored(From x) {
   if constexpr (std::is_same_v<To, Half>) return to_half(static_cast<double>(x));
   else if constexpr (std::is_same_v<To, BFloat>) return to_bfloat(static_cast<double>(x));
   else return convert<To>(x);
 }
 
-template <class Visit>
-void with_wide(Kind kind, const Visit& visit) {
+template <class Visit> void with_wide(Kind kind, const Visit& visit) {
   if (kind == Kind::real) return visit(double{});
   if (kind == Kind::whole) return visit(std::int64_t{});
   visit(bool{});
@@ -81,7 +77,9 @@ class RowKernel final : public Kernel {
  public:
   RowKernel(const RowPlan& plan, std::int64_t grain) : plan_(plan), grain_(grain) {}
   void run(const KernelCall& call) const noexcept override {
-    call.pool.ranges(plan_.size, grain_, [&](std::int64_t first, std::int64_t last) { plan_.run(call.in, call.out[0], first, last); });
+    call.pool.ranges(plan_.size, grain_, [&](std::int64_t first, std::int64_t last) {
+      plan_.run(call.in, call.out[0], first, last);
+    });
   }
 
  private:
@@ -91,7 +89,8 @@ class RowKernel final : public Kernel {
 
 int input_to_overwrite(const KernelRequest& request) {
   for (std::size_t k = 0; k < request.in.size(); ++k)
-    if (request.in[k].shape == request.out[0].shape && bits_of(request.in[k].dtype) == bits_of(request.out[0].dtype))
+    if (request.in[k].shape == request.out[0].shape &&
+        bits_of(request.in[k].dtype) == bits_of(request.out[0].dtype))
       return static_cast<int>(k);
   return -1;
 }
@@ -127,7 +126,8 @@ void store_wide(Kind kind, const void* from, std::int64_t n, DType d, std::byte*
 RowPlan::RowPlan(RowBlock* f, const RowParams& p, std::span<const Type> in, const Type& out)
     : block(f), params(p), inputs(in.size()), out_bytes(bytes_of(out.dtype, 1)), size(volume(out.shape)) {
   TL_ASSERT(inputs <= most_row_inputs);
-  for (std::size_t k = 0; k < inputs; ++k) operands[k] = Operand(in[k].shape, out.shape, bytes_of(in[k].dtype, 1));
+  for (std::size_t k = 0; k < inputs; ++k)
+    operands[k] = Operand(in[k].shape, out.shape, bytes_of(in[k].dtype, 1));
 }
 
 bool RowPlan::fits() const {
@@ -135,20 +135,23 @@ bool RowPlan::fits() const {
                               [](const Operand& o) { return o.fits(); });
 }
 
-void RowPlan::run(const std::byte* const* in, std::byte* out, std::int64_t first, std::int64_t last) const noexcept {
+void RowPlan::run(const std::byte* const* in, std::byte* out, std::int64_t first,
+                  std::int64_t last) const noexcept {
   WideBlock buffers[most_row_inputs];
   std::int64_t filled[most_row_inputs] = {};
   const void* blocks[most_row_inputs];
   for (std::int64_t at = first; at < last; at += block_size) {
     std::int64_t n = std::min(block_size, last - at);
-    for (std::size_t k = 0; k < inputs; ++k) blocks[k] = operands[k].block(in[k], at, n, buffers[k].bytes, filled[k]);
+    for (std::size_t k = 0; k < inputs; ++k)
+      blocks[k] = operands[k].block(in[k], at, n, buffers[k].bytes, filled[k]);
     block(params, n, out + at * static_cast<std::int64_t>(out_bytes), blocks);
   }
 }
 
 std::int64_t row_grain(int cost) { return std::max<std::int64_t>(4096, 131072 / cost); }
 
-std::unique_ptr<Kernel> row_kernel(const KernelRequest& request, RowBlock* block, const RowParams& params, std::int64_t grain) {
+std::unique_ptr<Kernel> row_kernel(const KernelRequest& request, RowBlock* block, const RowParams& params,
+                                   std::int64_t grain) {
   return kernel_of(request, RowPlan(block, params, request.in, request.out[0]), grain);
 }
 
@@ -156,7 +159,9 @@ RowPlan scalar_plan(const OpDef& op, const Attrs& attrs, std::span<const Type> i
   const ScalarRow* row = scalar_row(op);
   TL_ASSERT(row && !in.empty());
   Kind kind = kind_of(in.back().dtype);
-  ScalarParams s{.wide = row->wide[static_cast<std::size_t>(kind)], .out = out.dtype, .gives = row->test ? Kind::truth : kind,
+  ScalarParams s{.wide = row->wide[static_cast<std::size_t>(kind)],
+                 .out = out.dtype,
+                 .gives = row->test ? Kind::truth : kind,
                  .inputs = static_cast<std::uint8_t>(in.size())};
   TL_ASSERT(s.wide);
   RowParams own = row->params(attrs, in.back().dtype == DType::f64), params;
@@ -180,7 +185,8 @@ Tensor run_row(const OpDef& op, const Attrs& attrs, std::span<const Tensor> in, 
 namespace {
 
 std::unique_ptr<Kernel> make_scalar(const KernelRequest& request) {
-  return kernel_of(request, scalar_plan(request.op, request.attrs, request.in, request.out[0]), row_grain(64));
+  return kernel_of(request, scalar_plan(request.op, request.attrs, request.in, request.out[0]),
+                   row_grain(64));
 }
 
 }  // namespace

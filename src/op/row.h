@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running a row of elementwise.def: a function over blocks of contiguous elements, the row's attributes, and how each
-// input lies over the output. The vector kernels, the scalar ones and the reference differ in the function alone.
+// Running a row of elementwise.def: a function over blocks of contiguous elements, the row's attributes, and
+// how each input lies over the output. The vector kernels, the scalar ones and the reference differ in the
+// function alone.
 #pragma once
 #include "op/kernel.h"
 #include "op/operand.h"
@@ -12,13 +13,11 @@ inline constexpr std::size_t most_row_inputs = 3;
 
 struct RowParams {  // a row's struct (its attributes), and for scalar blocks what they read and write
   alignas(8) std::array<std::byte, 64> bytes = {};
-  template <class T>
-  void set(const T& value) {
+  template <class T> void set(const T& value) {
     static_assert(sizeof(T) <= sizeof bytes && std::is_trivially_copyable_v<T>);
     std::memcpy(bytes.data(), &value, sizeof value);
   }
-  template <class T>
-  T get() const {
+  template <class T> T get() const {
     T value;
     std::memcpy(static_cast<void*>(&value), bytes.data(), sizeof value);
     return value;
@@ -49,7 +48,7 @@ std::int64_t row_grain(int cost);
 struct ScalarRow {
   std::array<RowBlock*, 3> wide = {};  // by Kind: over double, int64, bool; null: not taken
   RowParams (*params)(const Attrs&, bool exact) = nullptr;
-  Kind gives = Kind::real;             // of a test truth; else the kind of the input
+  Kind gives = Kind::real;  // of a test truth; else the kind of the input
   bool test = false;
 };
 const ScalarRow* scalar_row(const OpDef&);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Number<T>: one element, with the vocabulary of elementwise.def, over double and int64: the reference, and what runs
-// where no vector kernel does. Integers wrap. Truth values are plain bool.
+// Number<T>: one element, with the vocabulary of elementwise.def, over double and int64: the reference, and
+// what runs where no vector kernel does. Integers wrap. Truth values are plain bool.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -10,8 +10,7 @@
 namespace tl {
 
 // A float becomes an integer by truncation, saturating; NaN becomes 0. Integers wrap.
-template <class Out, class In>
-Out convert(In x) {
+template <class Out, class In> Out convert(In x) {
   if constexpr (std::is_same_v<Out, bool>) return x != 0;
   else if constexpr (std::is_floating_point_v<In> && std::is_integral_v<Out>) {
     using Limits = std::numeric_limits<Out>;
@@ -21,19 +20,20 @@ Out convert(In x) {
   } else return static_cast<Out>(x);
 }
 
-template <class T>
-struct Number {
-  using Bits = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+template <class T> struct Number {
+  using Bits =
+      typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
   T v;
   template <class C>
-    requires std::is_arithmetic_v<C>
+  requires std::is_arithmetic_v<C>
   constexpr Number(C c) : v(convert<T>(c)) {}
 
   friend Number operator+(Number a, Number b) { return T(Bits(a.v) + Bits(b.v)); }
   friend Number operator-(Number a, Number b) { return T(Bits(a.v) - Bits(b.v)); }
   friend Number operator*(Number a, Number b) { return T(Bits(a.v) * Bits(b.v)); }
   friend Number operator/(Number a, Number b) {
-    if constexpr (std::is_integral_v<T>) return b == 0 ? Number(0) : b == -1 ? -a : Number(T(a.v / b.v));  // would trap
+    if constexpr (std::is_integral_v<T>)
+      return b == 0 ? Number(0) : b == -1 ? -a : Number(T(a.v / b.v));  // would trap
     else return a.v / b.v;
   }
   friend Number operator-(Number a) { return T(-Bits(a.v)); }
@@ -57,14 +57,16 @@ struct Number {
   }
 #define TL_STD(name, function) \
   friend Number name(Number x) { return std::function(x.v); }
-  TL_STD(ceil, ceil) TL_STD(floor, floor) TL_STD(round, rint) TL_STD(sqrt, sqrt)
-  TL_STD(exp, exp) TL_STD(expm1, expm1) TL_STD(log, log) TL_STD(log1p, log1p)
-  TL_STD(sin, sin) TL_STD(cos, cos) TL_STD(tan, tan) TL_STD(asin, asin) TL_STD(acos, acos) TL_STD(atan, atan)
-  TL_STD(sinh, sinh) TL_STD(cosh, cosh) TL_STD(tanh, tanh) TL_STD(asinh, asinh) TL_STD(acosh, acosh) TL_STD(atanh, atanh)
-  TL_STD(erf, erf) TL_STD(erfc, erfc)
+  TL_STD(ceil, ceil)
+  TL_STD(floor, floor)
+  TL_STD(round, rint) TL_STD(sqrt, sqrt) TL_STD(exp, exp) TL_STD(expm1, expm1) TL_STD(log, log)
+      TL_STD(log1p, log1p) TL_STD(sin, sin) TL_STD(cos, cos) TL_STD(tan, tan) TL_STD(asin, asin)
+          TL_STD(acos, acos) TL_STD(atan, atan) TL_STD(sinh, sinh) TL_STD(cosh, cosh) TL_STD(tanh, tanh)
+              TL_STD(asinh, asinh) TL_STD(acosh, acosh) TL_STD(atanh, atanh) TL_STD(erf, erf)
+                  TL_STD(erfc, erfc)
 #undef TL_STD
 
-  friend Number floor_div(Number a, Number b) {
+                      friend Number floor_div(Number a, Number b) {
     if constexpr (!std::is_integral_v<T>) return std::floor(a.v / b.v);
     else if (b == 0 || b == -1) return a / b;
     else return T(a.v / b.v - (a.v % b.v != 0 && (a < 0) != (b < 0)));

@@ -15,7 +15,8 @@ bool carries_gradient(const Type& t) { return t.is_tensor() && is_float(t.dtype)
 
 class Backward {
  public:
-  Backward(Graph& graph, ValueId of) : graph_(graph), grads_(graph.value_count()), needed_(graph.value_count(), false) {
+  Backward(Graph& graph, ValueId of)
+      : graph_(graph), grads_(graph.value_count()), needed_(graph.value_count(), false) {
     const Type& type = graph.type(of);
     if (!type.is_concrete() || volume(type.shape) != 1 || !carries_gradient(type))
       throw Error(Code::bad_input, text("a gradient is taken of one number, not of {}", text_of(type)));
@@ -26,7 +27,8 @@ class Backward {
   void need(std::span<const ValueId> wrt) {
     for (ValueId v : wrt) needed_[index(v)] = true;
     for (const Node& node : graph_.body.nodes) {
-      bool any = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return v != no_value && needed_[index(v)]; });
+      bool any = std::any_of(node.inputs.begin(), node.inputs.end(),
+                             [&](ValueId v) { return v != no_value && needed_[index(v)]; });
       for (ValueId v : node.outputs) needed_[index(v)] = any;
     }
   }
@@ -65,7 +67,10 @@ class Backward {
     const Type& type = graph_.type(v);
     if (!needed_[index(v)] || !carries_gradient(type)) return;
     if (gradient.is_literal())
-      gradient = constant(place(), from_doubles(std::vector<double>(static_cast<std::size_t>(volume(type.shape)), gradient.number()), type.dtype, type.shape));
+      gradient = constant(
+          place(),
+          from_doubles(std::vector<double>(static_cast<std::size_t>(volume(type.shape)), gradient.number()),
+                       type.dtype, type.shape));
     gradient = cast(summed_to(gradient, type.shape), type.dtype);
     Ex& sum = grads_[index(v)];
     sum = sum ? sum + gradient : gradient;

@@ -10,12 +10,17 @@ namespace {
 
 class Retyper {
  public:
-  Retyper(const Graph& from, DType floating) : from_(from), floating_(floating), map_(from.value_count(), no_value) { to_.name = from.name; }
+  Retyper(const Graph& from, DType floating)
+      : from_(from), floating_(floating), map_(from.value_count(), no_value) {
+    to_.name = from.name;
+  }
 
   Graph run() {
-    for (ValueId v : from_.body.inputs) map_[index(v)] = to_.add_input(changed(from_.type(v)), from_.value(v).name);
+    for (ValueId v : from_.body.inputs)
+      map_[index(v)] = to_.add_input(changed(from_.type(v)), from_.value(v).name);
     nodes(from_.body, to_.body);
-    for (std::size_t i = 0; i < from_.body.outputs.size(); ++i) to_.add_output(mapped(from_.body.outputs[i]), from_.output_names[i]);
+    for (std::size_t i = 0; i < from_.body.outputs.size(); ++i)
+      to_.add_output(mapped(from_.body.outputs[i]), from_.output_names[i]);
     return std::move(to_);
   }
 
@@ -32,7 +37,8 @@ class Retyper {
     if (now == no_value) {
       const Value& old = from_.value(v);
       TL_ASSERT(old.is_constant());
-      now = to_.add_constant(changes(old.type.dtype) ? converted(old.constant, floating_) : old.constant, old.name);
+      now = to_.add_constant(changes(old.type.dtype) ? converted(old.constant, floating_) : old.constant,
+                             old.name);
     }
     return now;
   }
@@ -54,13 +60,15 @@ class Retyper {
       for (ValueId v : node.inputs) inputs.push_back(mapped(v));
       std::vector<Block> blocks;
       for (const Block& block : node.blocks) blocks.push_back(nested(block));
-      const Node& made = to_.add_node(out, *node.op, std::move(inputs), changed(node.attrs), node.name, std::move(blocks));
+      const Node& made =
+          to_.add_node(out, *node.op, std::move(inputs), changed(node.attrs), {node.name, std::move(blocks)});
       for (std::size_t i = 0; i < node.outputs.size(); ++i) {
         const Value& old = from_.value(node.outputs[i]);
         Value& now = to_.value(made.outputs[i]);
         now.name = old.name;
         Type declared = changed(old.type);  // the file may know shapes better than inference
-        if (declared.dtype == now.type.dtype && declared.kind == now.type.kind) now.type = std::move(declared);
+        if (declared.dtype == now.type.dtype && declared.kind == now.type.kind)
+          now.type = std::move(declared);
         map_[index(node.outputs[i])] = made.outputs[i];
       }
     }
@@ -68,7 +76,8 @@ class Retyper {
 
   Block nested(const Block& block) {
     Block out;
-    for (ValueId v : block.inputs) out.inputs.push_back(map_[index(v)] = to_.add_value(changed(from_.type(v)), from_.value(v).name));
+    for (ValueId v : block.inputs)
+      out.inputs.push_back(map_[index(v)] = to_.add_value(changed(from_.type(v)), from_.value(v).name));
     nodes(block, out);
     for (ValueId v : block.outputs) out.outputs.push_back(mapped(v));
     return out;

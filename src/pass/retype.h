@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same graph with every floating value in another element type: `--precision fp16`, `fp32`, `reference` (fp64).
+// The same graph with every floating value in another element type: `--precision fp16`, `fp32`, `reference`
+// (fp64).
 #pragma once
 #include "ir/graph.h"
 

@@ -31,12 +31,14 @@ std::vector<ValueId> identity_map(const Graph& graph) {
 }
 
 bool pure(const Node& node) {
-  return !has(node.op->traits, Traits::side_effect) && !has(node.op->traits, Traits::random) && node.op != &ops::read_state;
+  return !has(node.op->traits, Traits::side_effect) && !has(node.op->traits, Traits::random) &&
+         node.op != &ops::read_state;
 }
 
 bool has_effect(const Block& block) {
   return std::any_of(block.nodes.begin(), block.nodes.end(), [](const Node& node) {
-    return has(node.op->traits, Traits::side_effect) || std::any_of(node.blocks.begin(), node.blocks.end(), has_effect);
+    return has(node.op->traits, Traits::side_effect) ||
+           std::any_of(node.blocks.begin(), node.blocks.end(), has_effect);
   });
 }
 
@@ -49,8 +51,10 @@ bool drop(Block& block, std::vector<bool>& used) {
   bool changed = false;
   for (std::size_t i = block.nodes.size(); i-- > 0;) {
     Node& node = block.nodes[i];
-    bool needed = has(node.op->traits, Traits::side_effect) || std::any_of(node.blocks.begin(), node.blocks.end(), has_effect) ||
-                  std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return used[index(v)]; });
+    bool needed =
+        has(node.op->traits, Traits::side_effect) ||
+        std::any_of(node.blocks.begin(), node.blocks.end(), has_effect) ||
+        std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return used[index(v)]; });
     if (!needed) {
       node.op = nullptr;
       changed = true;
@@ -70,7 +74,8 @@ std::string key_of(const Graph& graph, const Node& node) {
   for (ValueId v : node.inputs) {
     const Tensor* c = v == no_value ? nullptr : &graph.value(v).constant;
     bool small = c && *c && c->bytes() <= 64 && c->dtype() != DType::string;
-    if (small) key += text(" {}:", text_of(c->type())).append(reinterpret_cast<const char*>(c->data()), c->bytes());
+    if (small)
+      key += text(" {}:", text_of(c->type())).append(reinterpret_cast<const char*>(c->data()), c->bytes());
     else key += text(" %{}", v == no_value ? -1 : static_cast<std::int64_t>(index(v)));
   }
   for (const auto& [name, value] : node.attrs) key += text(" {}={}", name, text_of(value));
@@ -86,7 +91,8 @@ bool merge(const Graph& graph, Block& block, std::vector<ValueId>& to) {
     if (!pure(node) || !node.blocks.empty()) continue;
     auto [found, fresh] = seen.emplace(key_of(graph, node), &node);
     if (fresh) continue;
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) to[index(node.outputs[i])] = found->second->outputs[i];
+    for (std::size_t i = 0; i < node.outputs.size(); ++i)
+      to[index(node.outputs[i])] = found->second->outputs[i];
     changed = true;
   }
   return changed;
@@ -96,7 +102,9 @@ bool is_identity_transpose(const Node& node) {
   if (node.op != &ops::transpose) return false;
   const auto& perm = node.attrs.integers("perm");
   for (std::size_t i = 0; i < perm.size(); ++i)
-    if (perm[i] != static_cast<std::int64_t>(i) && perm[i] + static_cast<std::int64_t>(perm.size()) != static_cast<std::int64_t>(i)) return false;
+    if (perm[i] != static_cast<std::int64_t>(i) &&
+        perm[i] + static_cast<std::int64_t>(perm.size()) != static_cast<std::int64_t>(i))
+      return false;
   return true;
 }
 

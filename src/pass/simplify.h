@@ -11,7 +11,8 @@ bool drop_unused(Graph&);
 // Keeps one of several nodes of a block that compute the same thing from the same inputs.
 bool merge_duplicates(Graph&);
 
-// identity, casts to the same type, reshapes and transposes that change nothing: their readers read the input.
+// identity, casts to the same type, reshapes and transposes that change nothing: their readers read the
+// input.
 bool drop_no_ops(Graph&);
 
 // Everything that reads `from` reads `to` instead; outputs of the graph too.

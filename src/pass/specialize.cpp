@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks the graph once, building the new one: shapes become numbers, `shape` nodes and what hangs on them constants.
+// Walks the graph once, building the new one: shapes become numbers, `shape` nodes and what hangs on them
+// constants.
 #include "pass/specialize.h"
 
 #include <algorithm>
@@ -19,7 +20,8 @@ Type block_input_type(const Type& declared, const Type& given) {
 
 class Specializer {
  public:
-  Specializer(const Graph& from, const Fold& fold) : from_(from), fold_(fold), map_(from.value_count(), no_value) {
+  Specializer(const Graph& from, const Fold& fold)
+      : from_(from), fold_(fold), map_(from.value_count(), no_value) {
     to_.name = from.name;
   }
 
@@ -53,11 +55,12 @@ class Specializer {
   void one(const Node& node, Block& out) {
     std::vector<ValueId> inputs;
     for (ValueId v : node.inputs) inputs.push_back(mapped(v));
-    if (node.op == &ops::cond && to_.value(inputs.front()).is_constant()) return take_branch(node, inputs.front(), out);
+    if (node.op == &ops::cond && to_.value(inputs.front()).is_constant())
+      return take_branch(node, inputs.front(), out);
     std::vector<Block> blocks;
     for (const Block& block : node.blocks) blocks.push_back(nested(block, node, inputs));
     if (node.blocks.empty() && folded(node, inputs)) return;
-    const Node& made = to_.add_node(out, *node.op, inputs, node.attrs, node.name, std::move(blocks));
+    const Node& made = to_.add_node(out, *node.op, inputs, node.attrs, {node.name, std::move(blocks)});
     for (std::size_t i = 0; i < node.outputs.size(); ++i) keep(node.outputs[i], made.outputs[i]);
   }
 
@@ -88,11 +91,14 @@ class Specializer {
   void take_branch(const Node& node, ValueId pred, Block& out) {
     const Block& branch = node.blocks[to_integers(to_.value(pred).constant).front() ? 0 : 1];
     nodes(branch, out);
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) map_[index(node.outputs[i])] = mapped(branch.outputs[i]);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i)
+      map_[index(node.outputs[i])] = mapped(branch.outputs[i]);
   }
 
   bool folded(const Node& node, std::span<const ValueId> inputs) {
-    if (has(node.op->traits, Traits::random) || has(node.op->traits, Traits::side_effect) || node.outputs.empty()) return false;
+    if (has(node.op->traits, Traits::random) || has(node.op->traits, Traits::side_effect) ||
+        node.outputs.empty())
+      return false;
     bool shape_only = node.op == &ops::shape && to_.type(inputs.front()).is_concrete();
     std::vector<const Tensor*> values;
     for (ValueId v : inputs) {
@@ -108,7 +114,8 @@ class Specializer {
       results = fold_(node, values, infer(to_, *node.op, inputs, node.attrs));
     }
     for (std::size_t i = 0; i < results.size(); ++i)
-      map_[index(node.outputs[i])] = to_.add_constant(std::move(results[i]), from_.value(node.outputs[i]).name);
+      map_[index(node.outputs[i])] =
+          to_.add_constant(std::move(results[i]), from_.value(node.outputs[i]).name);
     return !results.empty();
   }
 
@@ -120,6 +127,8 @@ class Specializer {
 
 }  // namespace
 
-Graph specialize(const Graph& graph, std::span<const Type> types, const Fold& fold) { return Specializer(graph, fold).run(types); }
+Graph specialize(const Graph& graph, std::span<const Type> types, const Fold& fold) {
+  return Specializer(graph, fold).run(types);
+}
 
 }  // namespace tl::pass

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan with control flow, lists, or shapes that depend on data: nodes run in order, values are made as they come,
-// and a node's kernel is made anew only when its shapes change.
+// A plan with control flow, lists, or shapes that depend on data: nodes run in order, values are made as they
+// come, and a node's kernel is made anew only when its shapes change.
 #include <algorithm>
 
 #include "base/error.h"
@@ -33,10 +33,12 @@ class DynamicPlan final : public Plan {
     last_use_.resize(graph_.body.nodes.size());
     std::vector<bool> seen(graph_.value_count(), false);
     for (ValueId v : graph_.body.outputs) seen[index(v)] = true;
-    for (std::size_t k = graph_.body.nodes.size(); k-- > 0;) note_uses(graph_.body.nodes[k], seen, last_use_[k]);
+    for (std::size_t k = graph_.body.nodes.size(); k-- > 0;)
+      note_uses(graph_.body.nodes[k], seen, last_use_[k]);
   }
 
-  void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs, const RunOptions& options) const override {
+  void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs,
+           const RunOptions& options) const override {
     std::unique_ptr<Workspace> space = shelf_.take([&] { return std::make_unique<Workspace>(); });
     space->values.assign(graph_.value_count(), {});
     space->draws = 0;
@@ -54,7 +56,9 @@ class DynamicPlan final : public Plan {
   }
 
   std::size_t arena_bytes() const override { return 0; }
-  std::string describe() const override { return text("{} nodes, run one by one\n", graph_.body.nodes.size()); }
+  std::string describe() const override {
+    return text("{} nodes, run one by one\n", graph_.body.nodes.size());
+  }
 
  private:
   // Walking backwards: the values that nobody reads after this node.
@@ -82,7 +86,9 @@ class DynamicPlan final : public Plan {
 
   void one(const Node& node, Workspace& space, const RunOptions& options) const {
     check_stop(options);
-    auto context = [&] { return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name); };
+    auto context = [&] {
+      return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name);
+    };
     with_note(context, [&] {
       if (node.op == &ops::cond) choose(node, space, options);
       else if (node.op == &ops::while_loop) repeat(node, space, options);
@@ -102,7 +108,8 @@ class DynamicPlan final : public Plan {
   void choose(const Node& node, Workspace& space, const RunOptions& options) const {
     const Block& branch = node.blocks[truth(node.inputs[0], space) ? 0 : 1];
     block(branch, space, options);
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = value(branch.outputs[i], space);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i)
+      space.values[index(node.outputs[i])] = value(branch.outputs[i], space);
   }
 
   void repeat(const Node& node, Workspace& space, const RunOptions& options) const {
@@ -113,11 +120,13 @@ class DynamicPlan final : public Plan {
       for (std::size_t i = 0; i < state.size(); ++i) space.values[index(condition.inputs[i])] = state[i];
       block(condition, space, options);
       if (!truth(condition.outputs.at(0), space)) break;
-      for (std::size_t i = 0; i < state.size(); ++i) space.values[index(body.inputs[i])] = std::move(state[i]);
+      for (std::size_t i = 0; i < state.size(); ++i)
+        space.values[index(body.inputs[i])] = std::move(state[i]);
       block(body, space, options);
       for (std::size_t i = 0; i < state.size(); ++i) state[i] = value(body.outputs[i], space);
     }
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = std::move(state[i]);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i)
+      space.values[index(node.outputs[i])] = std::move(state[i]);
   }
 
   void write_state(const Node& node, Workspace& space) const {
@@ -130,31 +139,36 @@ class DynamicPlan final : public Plan {
     std::vector<const RunValue*> pointers;
     std::vector<Type> types;
     for (ValueId v : node.inputs) values.push_back(v == no_value ? RunValue() : value(v, space));
-    for (std::size_t i = 0; i < values.size(); ++i) pointers.push_back(node.inputs[i] == no_value ? nullptr : &values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      pointers.push_back(node.inputs[i] == no_value ? nullptr : &values[i]);
     for (ValueId v : node.outputs) types.push_back(graph_.type(v));
     std::vector<RunValue> results(types.size());
     // Their last reader may change them in place: the values of this run must not hold them meanwhile.
     node.op->evaluate({pointers, node.attrs, types, results});
-    for (std::size_t i = 0; i < results.size(); ++i) space.values[index(node.outputs[i])] = std::move(results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      space.values[index(node.outputs[i])] = std::move(results[i]);
   }
 
   const Workspace::Made& made_for(const Node& node, std::span<const Type> in, std::span<const bool> given,
                                   std::span<const Tensor* const> values, Workspace& space) const {
     std::vector<Workspace::Made>& ways = space.made[&node];
     for (const Workspace::Made& made : ways)
-      if (std::equal(in.begin(), in.end(), made.in.begin(), made.in.end()) && constants_only(node, values)) return made;
+      if (std::equal(in.begin(), in.end(), made.in.begin(), made.in.end()) && constants_only(node, values))
+        return made;
     std::vector<Type> out = node.op->infer({in, values, given, node.attrs, {}});
     for (std::size_t i = 0; i < out.size(); ++i) out[i].dtype = graph_.type(node.outputs[i]).dtype;
     std::vector<const Tensor*> constants;
     for (ValueId v : node.inputs)
-      constants.push_back(v != no_value && graph_.value(v).is_constant() ? &graph_.value(v).constant : nullptr);
-    Compute compute(*node.op, node.attrs, in, given, constants, out, machine_);
+      constants.push_back(v != no_value && graph_.value(v).is_constant() ? &graph_.value(v).constant
+                                                                         : nullptr);
+    Compute compute({*node.op, node.attrs, in, given, constants, out, machine_});
     if (ways.size() >= most_ways || !constants_only(node, values)) ways.clear();
     ways.push_back({{in.begin(), in.end()}, std::move(out), std::move(compute)});
     return ways.back();
   }
 
-  // Output shapes may depend on the values of small integer inputs (shapes, begins): then types alone do not decide.
+  // Output shapes may depend on the values of small integer inputs (shapes, begins): then types alone do not
+  // decide.
   bool constants_only(const Node& node, std::span<const Tensor* const> values) const {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!values[i] || graph_.value(node.inputs[i]).is_constant()) continue;
@@ -183,19 +197,23 @@ class DynamicPlan final : public Plan {
     }
     const Workspace::Made& made = made_for(node, types, {given.get(), n}, small, space);
     std::uint64_t seed = options.seed + (has(node.op->traits, Traits::random) ? space.draws++ : 0);
-    std::vector<Tensor> results = made.compute.kernel() ? with_kernel(made, pointers, space, seed)
-                                                        : run_reference(*node.op, node.attrs, tensors, seed, made.out);
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) space.values[index(node.outputs[i])] = std::move(results[i]);
+    std::vector<Tensor> results = made.compute.kernel()
+                                      ? with_kernel(made, pointers, space, seed)
+                                      : run_reference(*node.op, node.attrs, tensors, seed, made.out);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i)
+      space.values[index(node.outputs[i])] = std::move(results[i]);
   }
 
-  std::vector<Tensor> with_kernel(const Workspace::Made& made, std::span<const Tensor* const> inputs, Workspace& space,
-                                  std::uint64_t seed) const {
+  std::vector<Tensor> with_kernel(const Workspace::Made& made, std::span<const Tensor* const> inputs,
+                                  Workspace& space, std::uint64_t seed) const {
     std::vector<const std::byte*> in;
     std::vector<std::byte*> out;
     std::vector<Tensor> results;
     for (const Tensor* t : inputs) in.push_back(t ? t->data() : nullptr);
-    for (const Type& t : made.out) results.emplace_back(t.dtype, t.shape), out.push_back(results.back().writable_data());
-    if (space.scratch->size() < made.compute.kernel()->scratch) space.scratch = allocate(made.compute.kernel()->scratch);
+    for (const Type& t : made.out)
+      results.emplace_back(t.dtype, t.shape), out.push_back(results.back().writable_data());
+    if (space.scratch->size() < made.compute.kernel()->scratch)
+      space.scratch = allocate(made.compute.kernel()->scratch);
     made.compute.run({in.data(), out.data(), space.scratch->data(), *machine_.pool, seed});
     return results;
   }
@@ -204,7 +222,8 @@ class DynamicPlan final : public Plan {
     if (profile.size() == graph_.body.nodes.size()) return;
     profile.clear();
     for (const Node& node : graph_.body.nodes)
-      profile.push_back({node.outputs.empty() ? node.name : graph_.value(node.outputs[0]).name, std::string(node.op->name), "dynamic", 0, 0, 0});
+      profile.push_back({node.outputs.empty() ? node.name : graph_.value(node.outputs[0]).name,
+                         std::string(node.op->name), "dynamic", 0, 0, 0});
   }
 
   Graph graph_;

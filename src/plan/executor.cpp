@@ -2,6 +2,8 @@
 // What both kinds of plan share.
 #include "plan/executor.h"
 
+#include <chrono>
+
 #include "base/error.h"
 
 namespace tl::plan {
@@ -19,11 +21,16 @@ class Borrowed final : public Storage {
 }  // namespace
 
 Tensor borrowed(const Type& type, const std::byte* data) {
-  return Tensor(type.dtype, type.shape, std::make_shared<Borrowed>(data, bytes_of(type.dtype, volume(type.shape))));
+  return Tensor(type.dtype, type.shape,
+                std::make_shared<Borrowed>(data, bytes_of(type.dtype, volume(type.shape))));
 }
 
 void check_stop(const RunOptions& options) {
   if (options.stop && (*options.stop)()) throw Error(Code::interrupted, "stopped: the time is up");
+}
+
+double Stopwatch::now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace tl::plan

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two kinds of plan, and what both need to run operations on whole values.
 #pragma once
-#include <chrono>
-
 #include "plan/plan.h"
 
 namespace tl::plan {
@@ -21,26 +19,26 @@ void check_stop(const RunOptions&);  // throws Error(interrupted) if the caller 
 class Stopwatch {
  public:
   Stopwatch(std::vector<StepProfile>* profile, std::size_t step) : profile_(profile), step_(step) {
-    if (profile_) start_ = std::chrono::steady_clock::now();
+    if (profile_) start_ = now();
   }
   ~Stopwatch() {
-    if (profile_) (*profile_)[step_].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    if (profile_) (*profile_)[step_].seconds += now() - start_;
   }
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
 
  private:
+  static double now();  // seconds
+
   std::vector<StepProfile>* profile_;
   std::size_t step_;
-  std::chrono::steady_clock::time_point start_ = {};
+  double start_ = 0;
 };
 
 // Objects that runs borrow and give back, so that each thread has one of its own.
-template <class T>
-class Shelf {
+template <class T> class Shelf {
  public:
-  template <class Make>
-  std::unique_ptr<T> take(const Make& make) {
+  template <class Make> std::unique_ptr<T> take(const Make& make) {
     {
       std::lock_guard lock(mutex_);
       if (!free_.empty()) {

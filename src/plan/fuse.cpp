@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Epilogue fusion: chains of elementwise nodes, each the only reader of the one before, behind a node whose kernel
-// can apply them before it rounds.
+// Epilogue fusion: chains of elementwise nodes, each the only reader of the one before, behind a node whose
+// kernel can apply them before it rounds.
 #include "plan/fuse.h"
 
 #include <algorithm>
@@ -28,7 +28,9 @@ class Fuser {
     for (std::size_t k = 0; k < nodes.size(); ++k) {
       if (taken[k]) continue;
       Fused step = start(nodes[k]);
-      if (nodes[k].blocks.empty() && nodes[k].outputs.size() == 1 && !has(nodes[k].op->traits, Traits::elementwise)) grow(step, taken);
+      if (nodes[k].blocks.empty() && nodes[k].outputs.size() == 1 &&
+          !has(nodes[k].op->traits, Traits::elementwise))
+        grow(step, taken);
       steps.push_back(std::move(step));
     }
     return sorted(std::move(steps));
@@ -66,8 +68,10 @@ class Fuser {
 
   // The row keeps shape and type of the result it follows, so that the kernel can apply it in place.
   bool append(Fused& step, const Node& next, ValueId result) {
-    if (!has(next.op->traits, Traits::elementwise) || next.inputs.size() > 2 || next.outputs.size() != 1) return false;
-    if (graph_.type(next.outputs.front()) != graph_.type(result) || !graph_.type(result).is_concrete()) return false;
+    if (!has(next.op->traits, Traits::elementwise) || next.inputs.size() > 2 || next.outputs.size() != 1)
+      return false;
+    if (graph_.type(next.outputs.front()) != graph_.type(result) || !graph_.type(result).is_concrete())
+      return false;
     PostOp post{next.op, &next.attrs, -1, false};
     if (next.inputs.size() == 2) {
       post.swapped = next.inputs[1] == result;
@@ -84,7 +88,8 @@ class Fuser {
   // A step runs where its last node stood: only there are all its operands computed.
   std::vector<Fused> sorted(std::vector<Fused> steps) {
     auto position = [&](const Fused& step) { return step.post.empty() ? step.node : step.post.back(); };
-    std::stable_sort(steps.begin(), steps.end(), [&](const Fused& a, const Fused& b) { return position(a) < position(b); });
+    std::stable_sort(steps.begin(), steps.end(),
+                     [&](const Fused& a, const Fused& b) { return position(a) < position(b); });
     return steps;
   }
 
@@ -96,6 +101,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<Fused> fuse(const Graph& graph, const std::function<bool(const Fused&)>& fits) { return Fuser(graph, fits).run(); }
+std::vector<Fused> fuse(const Graph& graph, const std::function<bool(const Fused&)>& fits) {
+  return Fuser(graph, fits).run();
+}
 
 }  // namespace tl::plan

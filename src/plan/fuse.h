@@ -8,10 +8,10 @@
 
 namespace tl::plan {
 
-struct Fused {                             // one node, or a node and the elementwise ones that its kernel ends with
+struct Fused {  // one node, or a node and the elementwise ones that its kernel ends with
   const Node* node = nullptr;
-  std::vector<const Node*> post = {};      // in order; the last one's output is the step's
-  std::vector<ValueId> inputs = {};        // the node's, then the operands of post
+  std::vector<const Node*> post = {};  // in order; the last one's output is the step's
+  std::vector<ValueId> inputs = {};    // the node's, then the operands of post
   std::vector<PostOp> ops = {};
   const std::vector<ValueId>& outputs() const { return post.empty() ? node->outputs : post.back()->outputs; }
 };

@@ -16,7 +16,8 @@ std::size_t rounded(std::size_t bytes) { return (bytes + line - 1) / line * line
 std::size_t place(std::vector<Lifetime>& all) {
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return all[a].bytes > all[b].bytes; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return all[a].bytes > all[b].bytes; });
   std::vector<const Lifetime*> placed;  // by offset
   std::size_t size = 0;
   for (std::size_t k : order) {
@@ -29,7 +30,8 @@ std::size_t place(std::vector<Lifetime>& all) {
     }
     now.offset = at;
     size = std::max(size, at + need);
-    auto after = std::upper_bound(placed.begin(), placed.end(), at, [](std::size_t v, const Lifetime* l) { return v < l->offset; });
+    auto after = std::upper_bound(placed.begin(), placed.end(), at,
+                                  [](std::size_t v, const Lifetime* l) { return v < l->offset; });
     placed.insert(after, &now);
   }
   return size;

@@ -9,10 +9,7 @@ namespace tl::plan {
 // How one node of tensors is computed. Made when a plan is made, or when a dynamic shape is first seen.
 class Compute {
  public:
-  // in[i].second false: absent. constants: null where the value comes at run time.
-  Compute(const OpDef&, const Attrs&, std::span<const Type> in, std::span<const bool> given,
-          std::span<const Tensor* const> constants, std::span<const Type> out, const Machine&,
-          std::span<const PostOp> post = {});
+  explicit Compute(const KernelRequest&);  // what is not concrete finds no kernel
   Compute(Compute&&) = default;
 
   const Kernel* kernel() const { return kernel_.get(); }
@@ -26,7 +23,9 @@ class Compute {
   std::string_view name_ = "reference";
 };
 
-// A node of tensors, at once: chooses, runs, gives the outputs. For folding, and for the language's operations.
-std::vector<Tensor> run_node(const OpDef&, const Attrs&, std::span<const Tensor* const> inputs, const Machine&, std::uint64_t seed);
+// A node of tensors, at once: chooses, runs, gives the outputs. For folding, and for the language's
+// operations.
+std::vector<Tensor> run_node(const OpDef&, const Attrs&, std::span<const Tensor* const> inputs,
+                             const Machine&, std::uint64_t seed);
 
 }  // namespace tl::plan

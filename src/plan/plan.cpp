@@ -13,7 +13,8 @@
 namespace tl::plan {
 namespace {
 
-// Weights that a kernel expands or reads while it packs would be doubled by folding anything large but themselves.
+// Weights that a kernel expands or reads while it packs would be doubled by folding anything large but
+// themselves.
 constexpr std::size_t largest_folded = std::size_t{64} << 20;
 
 std::vector<Tensor> fold_with(const Machine& machine, const Node& node, std::span<const Tensor* const> inputs,
@@ -29,7 +30,8 @@ std::vector<Tensor> fold_with(const Machine& machine, const Node& node, std::spa
   return run_node(*node.op, node.attrs, inputs, machine, 0);
 }
 
-// Every value a tensor of a known shape, no blocks, and nothing that works on whole values but classify and states.
+// Every value a tensor of a known shape, no blocks, and nothing that works on whole values but classify and
+// states.
 bool is_static(const Graph& graph) {
   auto known = [&](ValueId v) {
     const Type& t = graph.type(v);
@@ -45,7 +47,8 @@ bool is_static(const Graph& graph) {
 
 }  // namespace
 
-std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type> types, const Machine& machine, const Options& options) {
+std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type> types,
+                                       const Machine& machine, const Options& options) {
   pass::Fold fold = [&](const Node& node, std::span<const Tensor* const> inputs, std::span<const Type> out) {
     return fold_with(machine, node, inputs, out);
   };
@@ -54,7 +57,8 @@ std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type>
   pass::drop_no_ops(ready);
   pass::merge_duplicates(ready);
   verify(ready, "plan");
-  return is_static(ready) ? make_static(std::move(ready), machine, options) : make_dynamic(std::move(ready), machine, options);
+  return is_static(ready) ? make_static(std::move(ready), machine, options)
+                          : make_dynamic(std::move(ready), machine, options);
 }
 
 }  // namespace tl::plan

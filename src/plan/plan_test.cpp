@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What no script can reach of plans: that running allocates nothing, that threads do not disturb each other, that
-// the arena is laid out without overlaps.
+// What no script can reach of plans: that running allocates nothing, that threads do not disturb each other,
+// that the arena is laid out without overlaps.
 #include "plan/plan.h"
 
 #include <doctest/doctest.h>
@@ -64,7 +64,8 @@ Tensor ramp(const Type& type, double start) {
   return from_doubles(values, type.dtype, type.shape);
 }
 
-std::shared_ptr<const plan::Plan> plan_of(const Graph& graph, const ThreadPool& pool, plan::Options options = {}) {
+std::shared_ptr<const plan::Plan> plan_of(const Graph& graph, const ThreadPool& pool,
+                                          plan::Options options = {}) {
   std::vector<Type> types;
   for (ValueId v : graph.body.inputs) types.push_back(graph.type(v));
   return plan::Plan::make(graph, types, Machine{best_isa(), &pool}, options);
@@ -165,7 +166,8 @@ TEST_CASE("a state keeps what is written until the next run") {
 }
 )");
   auto plan = plan_of(graph, one_thread);
-  auto cell = std::make_shared<StateCell>(StateCell{from_doubles(std::vector<double>{0, 0}, DType::f16, {2})});
+  auto cell =
+      std::make_shared<StateCell>(StateCell{from_doubles(std::vector<double>{0, 0}, DType::f16, {2})});
   std::vector<RunValue> in{from_doubles(std::vector<double>{1, 2}, DType::f16, {2}), cell}, out;
   for (int i = 1; i <= 3; ++i) {
     plan->run(in, out);
@@ -176,7 +178,9 @@ TEST_CASE("a state keeps what is written until the next run") {
 TEST_CASE("lifetimes that overlap in time never overlap in place") {
   std::vector<plan::Lifetime> all;
   std::uint32_t random = 12345;
-  auto next = [&](std::uint32_t n) { return (random = random * 1664525 + 1013904223) >> 8 & 0xffffff ? (random >> 8) % n : 0; };
+  auto next = [&](std::uint32_t n) {
+    return (random = random * 1664525 + 1013904223) >> 8 & 0xffffff ? (random >> 8) % n : 0;
+  };
   for (int i = 0; i < 200; ++i) {
     int first = static_cast<int>(next(50));
     all.push_back({next(5000), first, first + static_cast<int>(next(10)), 0});
@@ -186,7 +190,8 @@ TEST_CASE("lifetimes that overlap in time never overlap in place") {
     CHECK(all[a].offset + all[a].bytes <= size);
     CHECK(all[a].offset % 64 == 0);
     for (std::size_t b = a + 1; b < all.size(); ++b) {
-      bool apart = all[a].last < all[b].first || all[b].last < all[a].first || all[a].offset + all[a].bytes <= all[b].offset ||
+      bool apart = all[a].last < all[b].first || all[b].last < all[a].first ||
+                   all[a].offset + all[a].bytes <= all[b].offset ||
                    all[b].offset + all[b].bytes <= all[a].offset;
       CHECK(apart);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan whose shapes are all known: a list of steps over one arena. Running it allocates nothing, but for steps
-// without a kernel and for strings and dictionaries at the end.
+// A plan whose shapes are all known: a list of steps over one arena. Running it allocates nothing, but for
+// steps without a kernel and for strings and dictionaries at the end.
 #include <algorithm>
 #include <cstring>
 
@@ -42,7 +42,8 @@ struct Arena {
 
 class StaticPlan final : public Plan {
  public:
-  StaticPlan(Graph graph, const Machine& machine, const Options& options) : graph_(std::move(graph)), machine_(machine) {
+  StaticPlan(Graph graph, const Machine& machine, const Options& options)
+      : graph_(std::move(graph)), machine_(machine) {
     locations_.resize(graph_.value_count());
     make_steps(options.fuse);
     locate();
@@ -50,10 +51,12 @@ class StaticPlan final : public Plan {
     if (options.release_weights) release_packed();
   }
 
-  void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs, const RunOptions& options) const override {
+  void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs,
+           const RunOptions& options) const override {
     std::unique_ptr<Arena> arena = shelf_.take([&] { return make_arena(); });
     for (const Patch& patch : patches_)
-      if (const auto* tensor = std::get_if<Tensor>(&inputs[patch.input])) arena->in[patch.slot] = tensor->data();
+      if (const auto* tensor = std::get_if<Tensor>(&inputs[patch.input]))
+        arena->in[patch.slot] = tensor->data();
     if (options.profile) start_profile(*options.profile);
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       if (options.stop) check_stop(options);
@@ -86,7 +89,8 @@ class StaticPlan final : public Plan {
       constants.push_back(given[i] && graph_.value(v).is_constant() ? &graph_.value(v).constant : nullptr);
     }
     for (ValueId v : what.outputs()) out.push_back(type(v));
-    return Compute(*what.node->op, what.node->attrs, in, {given.get(), what.inputs.size()}, constants, out, machine_, what.ops);
+    std::span<const bool> there(given.get(), what.inputs.size());
+    return Compute({*what.node->op, what.node->attrs, in, there, constants, out, machine_, what.ops});
   }
 
   Step::Kind kind_of(const Fused& what, const Compute& compute) const {
@@ -109,7 +113,9 @@ class StaticPlan final : public Plan {
       fused.emplace(what.node, std::move(compute));
       return true;
     };
-    for (Fused& what : fuse(graph_, with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
+    for (Fused& what : fuse(
+             graph_,
+             with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
       auto found = fused.find(what.node);
       Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second);
       Step::Kind kind = kind_of(what, compute);
@@ -146,7 +152,8 @@ class StaticPlan final : public Plan {
     for (Step& step : steps_) {
       for (ValueId v : step.what.outputs()) {
         bool whole = step.kind == Step::Kind::evaluate;
-        locations_[index(v)] = {whole ? Location::Kind::whole : Location::Kind::arena, whole ? whole_count_++ : 0};
+        locations_[index(v)] = {whole ? Location::Kind::whole : Location::Kind::arena,
+                                whole ? whole_count_++ : 0};
       }
       if (step.kind != Step::Kind::view) continue;
       ValueId from = step.what.inputs.front(), to = step.what.outputs().front();
@@ -157,7 +164,8 @@ class StaticPlan final : public Plan {
 
   void find_last_uses() {
     auto use = [&](ValueId v, std::size_t at) {
-      if (v != no_value) last_use_[index(root(v))] = std::max(last_use_[index(root(v))], static_cast<int>(at));
+      if (v != no_value)
+        last_use_[index(root(v))] = std::max(last_use_[index(root(v))], static_cast<int>(at));
     };
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       for (ValueId v : steps_[k].what.inputs) use(v, k);
@@ -170,11 +178,14 @@ class StaticPlan final : public Plan {
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       const Step& step = steps_[k];
       if (step.kind != Step::Kind::kernel || step.compute.kernel()->in_place < 0) continue;
-      ValueId over = step.what.inputs[static_cast<std::size_t>(step.compute.kernel()->in_place)], to = step.what.outputs().front();
-      if (over == no_value || !in_arena(over) || last_use_[index(root(over))] != static_cast<int>(k)) continue;
+      ValueId over = step.what.inputs[static_cast<std::size_t>(step.compute.kernel()->in_place)],
+              to = step.what.outputs().front();
+      if (over == no_value || !in_arena(over) || last_use_[index(root(over))] != static_cast<int>(k))
+        continue;
       if (bytes(root(over)) < bytes(to)) continue;
-      bool shared = std::any_of(step.what.inputs.begin(), step.what.inputs.end(),
-                                [&](ValueId v) { return v != no_value && v != over && root(v) == root(over); });
+      bool shared = std::any_of(step.what.inputs.begin(), step.what.inputs.end(), [&](ValueId v) {
+        return v != no_value && v != over && root(v) == root(over);
+      });
       if (shared) continue;
       int last = last_use_[index(to)];
       ValueId keeper = root(over);
@@ -277,18 +288,24 @@ class StaticPlan final : public Plan {
   std::vector<Tensor> tensors_of(const Step& step, const std::byte* const* in) const {
     std::vector<Tensor> tensors;
     for (std::size_t i = 0; i < step.what.inputs.size(); ++i)
-      tensors.push_back(in[i] || (step.what.inputs[i] != no_value) ? borrowed(type(step.what.inputs[i]), in[i]) : Tensor());
+      tensors.push_back(
+          in[i] || (step.what.inputs[i] != no_value) ? borrowed(type(step.what.inputs[i]), in[i]) : Tensor());
     return tensors;
   }
 
-  void run_reference_step(const Step& step, const std::byte* const* in, std::byte* const* out, std::uint64_t seed) const {
+  void run_reference_step(const Step& step, const std::byte* const* in, std::byte* const* out,
+                          std::uint64_t seed) const {
     const Node& node = *step.what.node;
     std::vector<Tensor> tensors = tensors_of(step, in);
     std::vector<Type> types;
     for (ValueId v : node.outputs) types.push_back(type(v));
-    auto context = [&] { return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name); };
-    std::vector<Tensor> results = with_note(context, [&] { return run_reference(*node.op, node.attrs, tensors, seed, types); });
-    for (std::size_t i = 0; i < results.size(); ++i) std::memcpy(out[i], results[i].data(), results[i].bytes());
+    auto context = [&] {
+      return node.name.empty() ? std::string(node.op->name) : text("{} '{}'", node.op->name, node.name);
+    };
+    std::vector<Tensor> results =
+        with_note(context, [&] { return run_reference(*node.op, node.attrs, tensors, seed, types); });
+    for (std::size_t i = 0; i < results.size(); ++i)
+      std::memcpy(out[i], results[i].data(), results[i].bytes());
   }
 
   void evaluate(const Step& step, Arena& arena, std::span<const RunValue> inputs) const {
@@ -320,7 +337,8 @@ class StaticPlan final : public Plan {
     }
     if (type(v).dtype == DType::string) return void(to = graph_.value(v).constant);
     auto* kept = std::get_if<Tensor>(&to);
-    bool reusable = kept && *kept && kept->dtype() == type(v).dtype && kept->shape() == type(v).shape && kept->storage().use_count() == 1 && kept->storage()->writable();
+    bool reusable = kept && *kept && kept->dtype() == type(v).dtype && kept->shape() == type(v).shape &&
+                    kept->storage().use_count() == 1 && kept->storage()->writable();
     if (!reusable) to = Tensor(type(v).dtype, type(v).shape);
     std::memcpy(std::get<Tensor>(to).writable_data(), from, bytes(v));
   }
@@ -355,7 +373,8 @@ class StaticPlan final : public Plan {
 };
 
 std::string StaticPlan::describe() const {
-  std::string out = text("{} steps, arena {} bytes, scratch {} bytes\n", steps_.size(), arena_bytes_, scratch_bytes_);
+  std::string out =
+      text("{} steps, arena {} bytes, scratch {} bytes\n", steps_.size(), arena_bytes_, scratch_bytes_);
   std::vector<StepProfile> rows;
   start_profile(rows);
   for (const StepProfile& row : rows) out += text("  {:24} {:28} {}\n", row.kernel, row.op, row.name);

@@ -50,12 +50,13 @@ bool tiles_granted() {
 Isa ask() {
   Registers one = cpuid(1, 0), seven = cpuid(7, 0);
   std::uint64_t saved = saved_registers();
-  bool avx2 = all(one.c, {12, 28, 29}) && all(seven.b, {5, 8, 3}) && (saved & 0x6) == 0x6;   // FMA AVX F16C, AVX2 BMI2 BMI1
+  bool avx2 = all(one.c, {12, 28, 29}) && all(seven.b, {5, 8, 3}) &&
+              (saved & 0x6) == 0x6;  // FMA AVX F16C, AVX2 BMI2 BMI1
   if (!avx2) return Isa::base;
-  bool avx512 = all(seven.b, {16, 17, 28, 30, 31}) && (saved & 0xe6) == 0xe6;                // F DQ CD BW VL
+  bool avx512 = all(seven.b, {16, 17, 28, 30, 31}) && (saved & 0xe6) == 0xe6;  // F DQ CD BW VL
   if (!avx512) return Isa::avx2;
-  if (!all(seven.d, {23})) return Isa::avx512;                                               // FP16
-  bool amx = all(seven.d, {22, 24}) && (saved & 0x60000) == 0x60000;                         // AMX-BF16, AMX-TILE
+  if (!all(seven.d, {23})) return Isa::avx512;                        // FP16
+  bool amx = all(seven.d, {22, 24}) && (saved & 0x60000) == 0x60000;  // AMX-BF16, AMX-TILE
   return amx && tiles_granted() ? Isa::amx : Isa::avx512fp16;
 }
 #endif

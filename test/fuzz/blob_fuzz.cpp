@@ -17,6 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     tl::coreml::Blob blob = tl::coreml::read_blob(file, data[0] & 0x80 ? 0 : 64, type);
     volatile std::byte last{};
     if (blob.tensor.bytes()) last = blob.tensor.data()[blob.tensor.bytes() - 1];
+    static_cast<void>(last);
   } catch (const tl::Error&) {}
   return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for libFuzzer: runs a fuzz target over every file of the folders named, so that what was found stays fixed.
+// Stands in for libFuzzer: runs a fuzz target over every file of the folders named, so that what was found
+// stays fixed.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -36,20 +36,23 @@ Case case_of(const OpDef& op, const Json& j) {
   for (const auto& item : j.at("attrs").items()) {
     const std::string& name = item.key();  // no structured binding: Clang 14 cannot capture one
     const Json& value = item.value();
-    auto def = std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& d) { return d.name == name; });
+    auto def =
+        std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& d) { return d.name == name; });
     if (def == op.attrs.end()) throw Error(Code::bad_input, text("no attribute '{}'", name));
     if (!value.is_null()) given.set(name, parse_attr(def->kind, value.dump()));
   }
   c.attrs = complete({op.attrs.begin(), op.attrs.size()}, given);
   for (const Json& input : j.at("inputs")) {
     auto name = input.at("name").get<std::string>();
-    auto def = std::find_if(op.inputs.begin(), op.inputs.end(), [&](const InputDef& d) { return d.name == name; });
+    auto def =
+        std::find_if(op.inputs.begin(), op.inputs.end(), [&](const InputDef& d) { return d.name == name; });
     if (def == op.inputs.end()) throw Error(Code::bad_input, text("no input '{}'", name));
     auto at = static_cast<std::size_t>(def - op.inputs.begin());
     if (c.inputs[at]) c.inputs.push_back(tensor_of(input));
     else c.inputs[at] = tensor_of(input);
   }
-  if (op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many && !c.inputs.back()) c.inputs.pop_back();
+  if (op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many && !c.inputs.back())
+    c.inputs.pop_back();
   return c;
 }
 
@@ -67,9 +70,7 @@ void check(const Json& j, const std::string& where, std::set<std::string>& missi
       double relative = want.dtype() == DType::f16 ? 1e-3 : 2e-6;
       CHECK_MESSAGE(close(out.at(i), want, relative, why), what << " output " << i << ": " << why);
     }
-  } catch (const Error& error) {
-    FAIL_CHECK(what << ": " << std::string(error.what()));
-  }
+  } catch (const Error& error) { FAIL_CHECK(what << ": " << std::string(error.what())); }
 }
 
 }  // namespace

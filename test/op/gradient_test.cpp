@@ -47,7 +47,8 @@ Result differentiate(const Case& c) {
     if (!graph.type(v).is_concrete()) return {};
     out.emplace_back(place, v);
     bool smooth = is_float(graph.type(v).dtype);
-    result.weights.push_back(smooth ? random_tensor(graph.type(v).dtype, graph.type(v).shape, random, 0.5, 1.5) : Tensor());
+    result.weights.push_back(
+        smooth ? random_tensor(graph.type(v).dtype, graph.type(v).shape, random, 0.5, 1.5) : Tensor());
     arriving.push_back(smooth ? Ex(place, graph.add_input(graph.type(v), "g")) : Ex());
     if (smooth) values[arriving.back().id()] = result.weights.back();
   }
@@ -55,7 +56,8 @@ Result differentiate(const Case& c) {
   run_reference(graph, graph.body, values);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     bool given = static_cast<bool>(gradients[i]) && i < c.inputs.size() && c.inputs[i];
-    if (given && graph.value(gradients[i].id()).is_constant()) values[gradients[i].id()] = graph.value(gradients[i].id()).constant;
+    if (given && graph.value(gradients[i].id()).is_constant())
+      values[gradients[i].id()] = graph.value(gradients[i].id()).constant;
     result.gradients.push_back(given ? values.at(gradients[i].id()) : Tensor());
   }
   return result;
@@ -91,10 +93,13 @@ void check(const Case& c) {
         moved.inputs[k] = from_doubles(changed, c.inputs[k].dtype(), c.inputs[k].shape());
         return loss(moved, r.weights);
       };
-      double here = at(0), up = (at(step) - here) / step, down = (here - at(-step)) / step, slope = (up + down) / 2;
-      if (!std::isfinite(slope) || std::fabs(up - down) > 0.1 * (1 + std::fabs(slope))) continue;  // outside the domain, or a kink
+      double here = at(0), up = (at(step) - here) / step, down = (here - at(-step)) / step,
+             slope = (up + down) / 2;
+      if (!std::isfinite(slope) || std::fabs(up - down) > 0.1 * (1 + std::fabs(slope)))
+        continue;  // outside the domain, or a kink
       bool good = std::fabs(slope - g[i]) <= 2e-2 * (1 + std::fabs(slope)) + 1e-6 * std::fabs(here) / step;
-      CHECK_MESSAGE(good, text_of_case(c) << " gradient " << k << " at " << x[i] << " is " << g[i] << ", differences say " << slope);
+      CHECK_MESSAGE(good, text_of_case(c) << " gradient " << k << " at " << x[i] << " is " << g[i]
+                                          << ", differences say " << slope);
       if (!good) return;
     }
   }
@@ -109,12 +114,14 @@ TEST_CASE("gradients hold against differences") {
     for (Case& c : cases) {
       for (Tensor& t : c.inputs)
         if (t && t.dtype() == DType::f16) t = converted(t, DType::f32);  // differences need the digits
-      bool smooth = std::all_of(c.inputs.begin(), c.inputs.end(), [](const Tensor& t) { return !t || t.dtype() != DType::i32; });
+      bool smooth = std::all_of(c.inputs.begin(), c.inputs.end(),
+                                [](const Tensor& t) { return !t || t.dtype() != DType::i32; });
       if (!smooth && is_integer(c.inputs[0].dtype())) continue;
       try {
         check(c);
       } catch (const Error& error) {
-        if (error.code() != Code::unsupported) FAIL_CHECK(text_of_case(c) << " gradient: " << std::string(error.what()));
+        if (error.code() != Code::unsupported)
+          FAIL_CHECK(text_of_case(c) << " gradient: " << std::string(error.what()));
       }
     }
   }

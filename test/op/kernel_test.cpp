@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kernel that is not a row's, on every instruction set of this machine, against the reference: the samples of
-// its operation in fp32 and fp16, with values that are not finite where the kernel computes element by element, with
-// the parameters known when it is made and not.
+// Every kernel that is not a row's, on every instruction set of this machine, against the reference: the
+// samples of its operation in fp32 and fp16, with values that are not finite where the kernel computes
+// element by element, with the parameters known when it is made and not.
 #include "op/kernels.h"
 #include "op/ops.h"
 #include "op/reference.h"
@@ -32,7 +32,8 @@ std::vector<Type> infer_of(const Case& c) {
 std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
 
 // Empty where the kernel refuses. With `known`, all inputs but the first are constants.
-std::vector<Tensor> run(const KernelRow& row, const Case& c, std::span<const Type> out, const Machine& machine, bool known) {
+std::vector<Tensor> run(const KernelRow& row, const Case& c, std::span<const Type> out,
+                        const Machine& machine, bool known) {
   std::vector<Type> in(c.inputs.size());
   std::vector<const Tensor*> constants(c.inputs.size(), nullptr);
   std::vector<const std::byte*> data(c.inputs.size(), nullptr);
@@ -60,7 +61,9 @@ std::vector<Tensor> run(const KernelRow& row, const Case& c, std::span<const Typ
   return results;
 }
 
-double tolerance(const Tensor& want) { return want.dtype() == DType::f16 ? 2e-3 : want.dtype() == DType::f32 ? 1e-5 : 1e-12; }
+double tolerance(const Tensor& want) {
+  return want.dtype() == DType::f16 ? 2e-3 : want.dtype() == DType::f32 ? 1e-5 : 1e-12;
+}
 
 void check(const Family& family, const KernelRow& row, Isa isa, const Case& c, const ThreadPool& pool) {
   std::vector<Type> out = infer_of(c);
@@ -73,18 +76,22 @@ void check(const Family& family, const KernelRow& row, Isa isa, const Case& c, c
     std::string why;
     for (std::size_t i = 0; i < got.size(); ++i)
       CHECK_MESSAGE(close(got[i], want[i], tolerance(want[i]), why),
-                    family.name << " " << row.name << " " << name_of(isa) << " " << text_of_case(c) << (known ? " constants" : "") << ": " << why);
+                    family.name << " " << row.name << " " << name_of(isa) << " " << text_of_case(c)
+                                << (known ? " constants" : "") << ": " << why);
   }
 }
 
 // Kernels that compute each output from few inputs must treat NaN and infinity as the reference does.
-bool is_strict(const Family& family) { return family.name == "reduce" || family.name == "norm" || family.name == "pool"; }
+bool is_strict(const Family& family) {
+  return family.name == "reduce" || family.name == "norm" || family.name == "pool";
+}
 
 Case with_odd_values(Case c) {
   Tensor& x = c.inputs[0];
   auto data = to_doubles(x);
   const double odd[] = {NAN, INFINITY, -INFINITY, 65504, -65504};
-  for (std::size_t k = 0; k < std::size(odd) && !data.empty(); ++k) data[(k * 7919 + 3) % data.size()] = odd[k];
+  for (std::size_t k = 0; k < std::size(odd) && !data.empty(); ++k)
+    data[(k * 7919 + 3) % data.size()] = odd[k];
   x = from_doubles(data, x.dtype(), x.shape());
   return c;
 }
@@ -95,7 +102,8 @@ void check_all(const Family& family, Isa isa, const ThreadPool& pool) {
     for (std::optional<DType> d : {std::optional<DType>(), std::optional<DType>(DType::f16)})
       for (const Case& c : cases_of(*row.op, d)) {
         check(family, row, isa, c, pool);
-        if (is_strict(family) && is_float(c.inputs[0].dtype())) check(family, row, isa, with_odd_values(c), pool);
+        if (is_strict(family) && is_float(c.inputs[0].dtype()))
+          check(family, row, isa, with_odd_values(c), pool);
       }
   }
 }
@@ -121,7 +129,8 @@ TEST_CASE("large reductions split among threads keep their accuracy") {
       for (const KernelRow& row : kernels::reduce(best_isa()))
         if (row.op == op) {
           std::string why;
-          CHECK_MESSAGE(close(run(row, c, out, {best_isa(), &pool}, false).at(0), want, 5e-7, why), text_of_case(c) << why);
+          CHECK_MESSAGE(close(run(row, c, out, {best_isa(), &pool}, false).at(0), want, 5e-7, why),
+                        text_of_case(c) << why);
         }
     }
 }
@@ -144,9 +153,11 @@ TEST_CASE("decompositions give what the references give") {
         std::vector<Tensor> want = run_reference(*op, c.attrs, c.inputs);
         std::string why;
         for (std::size_t i = 0; i < out.size(); ++i)
-          CHECK_MESSAGE(close(values.at(out[i].id()), want[i], 4 * tolerance(want[i]), why), text_of_case(c) << " decomposed: " << why);
+          CHECK_MESSAGE(close(values.at(out[i].id()), want[i], 4 * tolerance(want[i]), why),
+                        text_of_case(c) << " decomposed: " << why);
       } catch (const Error& error) {
-        if (error.code() != Code::unsupported) FAIL_CHECK(text_of_case(c) << " decomposed: " << std::string(error.what()));
+        if (error.code() != Code::unsupported)
+          FAIL_CHECK(text_of_case(c) << " decomposed: " << std::string(error.what()));
       }
     }
   }
@@ -169,10 +180,12 @@ TEST_CASE("inference with unknown dimensions agrees with what is known") {
         std::vector<Type> open = op->infer({types, values, {given.get(), c.inputs.size()}, c.attrs});
         REQUIRE(open.size() == exact.size());
         for (std::size_t i = 0; i < open.size(); ++i) {
-          bool agrees = open[i].dtype == exact[i].dtype && (!open[i].ranked || open[i].rank() == exact[i].rank());
+          bool agrees =
+              open[i].dtype == exact[i].dtype && (!open[i].ranked || open[i].rank() == exact[i].rank());
           for (std::size_t d = 0; agrees && open[i].ranked && d < open[i].rank(); ++d)
             agrees = !is_known(open[i].shape[d]) || open[i].shape[d] == exact[i].shape[d];
-          CHECK_MESSAGE(agrees, text_of_case(c) << " with unknown dimensions is " << text_of(open[i]) << ", but " << text_of(exact[i]));
+          CHECK_MESSAGE(agrees, text_of_case(c) << " with unknown dimensions is " << text_of(open[i])
+                                                << ", but " << text_of(exact[i]));
         }
       } catch (const Error&) {
         continue;  // some need to know a length, and say so

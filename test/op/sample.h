@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the operation tests share: inputs made from samples, attributes from text, and comparing within units in the
-// last place or a tolerance.
+// What the operation tests share: inputs made from samples, attributes from text, and comparing within units
+// in the last place or a tolerance.
 #pragma once
 #include <doctest/doctest.h>
 
@@ -38,7 +38,8 @@ inline Attrs attrs_from(const OpDef& op, std::string_view source) {
     auto equals = item.find('=');
     if (from != std::string::npos && equals != std::string::npos) {
       std::string name = item.substr(from, equals - from);
-      auto def = std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& d) { return d.name == name; });
+      auto def =
+          std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& d) { return d.name == name; });
       REQUIRE_MESSAGE(def != op.attrs.end(), op.name << " has no attribute " << name);
       attrs.set(name, parse_attr(def->kind, item.substr(equals + 1)));
     }
@@ -67,7 +68,8 @@ inline Tensor random_tensor(DType d, Shape shape, Random& random, double low, do
 }
 
 // "fp32[2, 3]", "int32[3] 0..4", "int32[2] = [1, 2]", "" (absent).
-inline Tensor tensor_from(std::string_view source, Random& random, std::optional<DType> instead_of_fp32 = {}) {
+inline Tensor tensor_from(std::string_view source, Random& random,
+                          std::optional<DType> instead_of_fp32 = {}) {
   if (source.empty()) return {};
   auto open = source.find('['), close = source.find(']');
   std::optional<DType> d = dtype_named(source.substr(0, std::min(open, source.find(' '))));
@@ -75,14 +77,20 @@ inline Tensor tensor_from(std::string_view source, Random& random, std::optional
   if (*d == DType::f32 && instead_of_fp32) d = instead_of_fp32;
   Shape shape;
   if (open != std::string_view::npos)
-    shape = std::get<std::vector<std::int64_t>>(parse_attr(AttrKind::integers, source.substr(open, close - open + 1)));
+    shape = std::get<std::vector<std::int64_t>>(
+        parse_attr(AttrKind::integers, source.substr(open, close - open + 1)));
   std::string_view rest = open == std::string_view::npos ? "" : source.substr(close + 1);
   if (auto equals = rest.find('='); equals != std::string_view::npos) {
     auto from = rest.find_first_not_of(' ', equals + 1);
     auto numbers = std::get<std::vector<double>>(parse_attr(AttrKind::numbers, rest.substr(from)));
     return from_doubles(numbers, *d, shape);
   }
-  double low = is_float(*d) ? -2 : *d == DType::boolean || !is_integer(*d) ? 0 : 1, high = is_float(*d) ? 2 : *d == DType::boolean ? 1 : 3;
+  double low = is_float(*d)                              ? -2
+               : *d == DType::boolean || !is_integer(*d) ? 0
+                                                         : 1,
+         high = is_float(*d)           ? 2
+                : *d == DType::boolean ? 1
+                                       : 3;
   if (auto dots = rest.find(".."); dots != std::string_view::npos) {
     low = std::stod(std::string(rest.substr(0, dots)));
     high = std::stod(std::string(rest.substr(dots + 2)));
@@ -98,20 +106,28 @@ inline std::vector<Case> cases_of(const OpDef& op, std::optional<DType> instead_
   Random random(7);
   std::string_view given;
   for (const Sample& sample : op.samples) {
-    if (!sample.inputs.size()) { given = sample.attrs; continue; }
+    if (!sample.inputs.size()) {
+      given = sample.attrs;
+      continue;
+    }
     Case c{&op, attrs_from(op, sample.attrs), {}};
-    for (std::string_view input : sample.inputs) c.inputs.push_back(tensor_from(input, random, instead_of_fp32));
-    c.inputs.resize(std::max(c.inputs.size(), op.inputs.size() - (op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many)));
+    for (std::string_view input : sample.inputs)
+      c.inputs.push_back(tensor_from(input, random, instead_of_fp32));
+    c.inputs.resize(std::max(
+        c.inputs.size(),
+        op.inputs.size() - (op.inputs.size() && op.inputs[op.inputs.size() - 1].arity == Arity::many)));
     cases.push_back(std::move(c));
   }
   if (!cases.empty() || !is_row(op)) return cases;
   bool truth = op.name.starts_with("logical");
-  for (std::string_view shape : {"[]", "[1]", "[5]", "[0]", "[2, 3]", "[3, 0, 2]", "[2, 1, 3]", "[1, 2, 3, 2]", "[2, 1, 2, 1, 3]"}) {
+  for (std::string_view shape :
+       {"[]", "[1]", "[5]", "[0]", "[2, 3]", "[3, 0, 2]", "[2, 1, 3]", "[1, 2, 3, 2]", "[2, 1, 2, 1, 3]"}) {
     Case c{&op, attrs_from(op, given), {}};
     for (std::size_t k = 0; k < op.inputs.size(); ++k)
-      c.inputs.push_back(tensor_from(std::string(truth || (op.inputs.size() == 3 && k == 0) ? "bool" : "fp32") + std::string(shape) +
-                                         (k == 1 && !truth ? " 0.5..2" : ""), random,
-                                     instead_of_fp32));
+      c.inputs.push_back(
+          tensor_from(std::string(truth || (op.inputs.size() == 3 && k == 0) ? "bool" : "fp32") +
+                          std::string(shape) + (k == 1 && !truth ? " 0.5..2" : ""),
+                      random, instead_of_fp32));
     cases.push_back(std::move(c));
   }
   return cases;
@@ -121,7 +137,10 @@ inline std::vector<Case> cases_of(const OpDef& op, std::optional<DType> instead_
 inline double ulps(DType type, double got, double want) {
   if (got == want || (got != got && want != want)) return 0;
   if (!is_float(type) || got != got || want != want || std::isinf(got) || std::isinf(want)) return 1e30;
-  int lowest = type == DType::f16 ? -14 : -126, digits = type == DType::f16 ? 10 : type == DType::bf16 ? 7 : type == DType::f64 ? 52 : 23;
+  int lowest = type == DType::f16 ? -14 : -126, digits = type == DType::f16    ? 10
+                                                         : type == DType::bf16 ? 7
+                                                         : type == DType::f64  ? 52
+                                                                               : 23;
   int exponent = want == 0 ? lowest : std::max(std::ilogb(want), lowest);
   return std::fabs(got - want) / std::ldexp(1.0, exponent - digits);
 }

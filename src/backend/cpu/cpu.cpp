@@ -22,8 +22,7 @@ Rows collect(Isa isa) {
   return rows;
 }
 
-template <Isa isa>
-const Rows& rows() {
+template <Isa isa> const Rows& rows() {
   static const Rows all = collect(isa);
   return all;
 }

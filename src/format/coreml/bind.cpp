@@ -187,7 +187,7 @@ void cast_as_declared(const MilNode& m, std::size_t i, ValueId& output) {
     return;
   Attrs attrs;
   attrs.set("dtype", std::string(name_of(declared.dtype)));
-  output = graph.add_node(*m.place.block, *cast, {output}, attrs, m.name).outputs.front();
+  output = graph.add_node(*m.place.block, *cast, {output}, attrs, {m.name}).outputs.front();
 }
 
 void settle_outputs(const MilNode& m, std::vector<ValueId>& outputs) {
@@ -273,7 +273,7 @@ std::vector<ValueId> add_mil_node(MilNode& m, std::vector<Block> blocks) {
   std::vector<ValueId> inputs = with_note(context, [&] { return bound_inputs(m, op); });
   Graph& graph = *m.place.graph;
   std::vector<ValueId> outputs =
-      graph.add_node(*m.place.block, op, std::move(inputs), attrs, m.name, std::move(blocks)).outputs;
+      graph.add_node(*m.place.block, op, std::move(inputs), attrs, {m.name, std::move(blocks)}).outputs;
   with_note(context, [&] { settle_outputs(m, outputs); });
   return outputs;
 }

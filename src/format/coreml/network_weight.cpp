@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which fields of which layers are WeightParams (coreml.md 6.5 to 6.7), and how many elements of which type each holds.
+// Which fields of which layers are WeightParams (coreml.md 6.5 to 6.7), and how many elements of which type
+// each holds.
 #include "format/coreml/network_weight.h"
 
 #include <algorithm>
@@ -12,20 +13,23 @@ namespace {
 struct WeightField {
   std::uint32_t layer, field;
   std::string_view name;
-  bool matrix;           // rank 2 and more, its first length given by `rows`
+  bool matrix;             // rank 2 and more, its first length given by `rows`
   std::uint32_t rows = 0;  // field with that length
 };
 
 constexpr WeightField fields[] = {
-    {100, 90, "weights", true, 1},   {100, 91, "bias", false},        {1471, 60, "weights", true, 1}, {1471, 61, "bias", false},
-    {140, 20, "weights", true, 2},   {140, 21, "bias", false},        {1045, 8, "weights", true, 6},  {1045, 9, "bias", false},
-    {150, 20, "weights", true, 2},   {150, 21, "bias", false},        {1040, 20, "weights", true, 2}, {1040, 21, "bias", false},
-    {160, 15, "gamma", false},       {160, 16, "beta", false},        {160, 17, "mean", false},       {160, 18, "variance", false},
-    {1350, 3, "gamma", false},       {1350, 4, "beta", false},        {245, 2, "scale", false},       {245, 5, "bias", false},
-    {290, 2, "data", false},         {1070, 2, "data", false},        {400, 30, "W", true, 2},        {400, 31, "R", true, 2},
-    {400, 32, "b", false},           {410, 30, "W_z", true, 2},       {410, 31, "W_r", true, 2},      {410, 32, "W_o", true, 2},
-    {410, 50, "R_z", true, 2},       {410, 51, "R_r", true, 2},       {410, 52, "R_o", true, 2},      {410, 70, "b_z", false},
-    {410, 71, "b_r", false},         {410, 72, "b_o", false},
+    {100, 90, "weights", true, 1}, {100, 91, "bias", false},       {1471, 60, "weights", true, 1},
+    {1471, 61, "bias", false},     {140, 20, "weights", true, 2},  {140, 21, "bias", false},
+    {1045, 8, "weights", true, 6}, {1045, 9, "bias", false},       {150, 20, "weights", true, 2},
+    {150, 21, "bias", false},      {1040, 20, "weights", true, 2}, {1040, 21, "bias", false},
+    {160, 15, "gamma", false},     {160, 16, "beta", false},       {160, 17, "mean", false},
+    {160, 18, "variance", false},  {1350, 3, "gamma", false},      {1350, 4, "beta", false},
+    {245, 2, "scale", false},      {245, 5, "bias", false},        {290, 2, "data", false},
+    {1070, 2, "data", false},      {400, 30, "W", true, 2},        {400, 31, "R", true, 2},
+    {400, 32, "b", false},         {410, 30, "W_z", true, 2},      {410, 31, "W_r", true, 2},
+    {410, 32, "W_o", true, 2},     {410, 50, "R_z", true, 2},      {410, 51, "R_r", true, 2},
+    {410, 52, "R_o", true, 2},     {410, 70, "b_z", false},        {410, 71, "b_r", false},
+    {410, 72, "b_o", false},
 };
 
 struct Stored {
@@ -68,8 +72,11 @@ Stored stored_in(std::string_view params) {
 
 }  // namespace
 
-void list_weights(std::string_view layer_name, std::uint32_t type, std::string_view content, std::vector<NamedTensor>& to) {
-  if (std::none_of(std::begin(fields), std::end(fields), [&](const WeightField& row) { return row.layer == type; })) return;
+void list_weights(std::string_view layer_name, std::uint32_t type, std::string_view content,
+                  std::vector<NamedTensor>& to) {
+  if (std::none_of(std::begin(fields), std::end(fields),
+                   [&](const WeightField& row) { return row.layer == type; }))
+    return;
   each_field(content, [&](Field& f) {
     auto row = std::find_if(std::begin(fields), std::end(fields), [&](const WeightField& r) {
       return r.layer == type && f.tag_and_type() == bytes(r.field);

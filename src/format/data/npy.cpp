@@ -22,8 +22,9 @@ struct Code1 {
   int bytes;
 };
 constexpr Code1 codes[] = {
-    {DType::boolean, 'b', 1}, {DType::i8, 'i', 1},  {DType::i16, 'i', 2}, {DType::i32, 'i', 4}, {DType::i64, 'i', 8}, {DType::u8, 'u', 1},
-    {DType::u16, 'u', 2},     {DType::u32, 'u', 4}, {DType::u64, 'u', 8}, {DType::f16, 'f', 2}, {DType::f32, 'f', 4}, {DType::f64, 'f', 8},
+    {DType::boolean, 'b', 1}, {DType::i8, 'i', 1},  {DType::i16, 'i', 2}, {DType::i32, 'i', 4},
+    {DType::i64, 'i', 8},     {DType::u8, 'u', 1},  {DType::u16, 'u', 2}, {DType::u32, 'u', 4},
+    {DType::u64, 'u', 8},     {DType::f16, 'f', 2}, {DType::f32, 'f', 4}, {DType::f64, 'f', 8},
 };
 
 struct Header {
@@ -48,7 +49,8 @@ std::string_view entry(std::string_view dictionary, std::string_view key) {
 Header parse_header(std::string_view dictionary) {
   Header header;
   std::string_view descr = entry(dictionary, "descr");
-  if (!descr.starts_with('\'') || descr.find('\'', 1) == std::string_view::npos) fail("holds records, not numbers");
+  if (!descr.starts_with('\'') || descr.find('\'', 1) == std::string_view::npos)
+    fail("holds records, not numbers");
   header.descr = descr.substr(1, descr.find('\'', 1) - 1);
   header.fortran = entry(dictionary, "fortran_order").starts_with("True");
   std::string_view shape = entry(dictionary, "shape");
@@ -77,7 +79,8 @@ Tensor reordered(const Tensor& t, const Shape& shape) {
   for (std::int64_t i = 0; i < t.size(); ++i) {
     std::int64_t from = 0;
     for (std::size_t d = rank; d-- > 0;) from = from * shape[d] + at[d];
-    std::memcpy(to + static_cast<std::size_t>(i) * width, t.data() + static_cast<std::size_t>(from) * width, width);
+    std::memcpy(to + static_cast<std::size_t>(i) * width, t.data() + static_cast<std::size_t>(from) * width,
+                width);
     for (std::size_t d = rank; d-- > 0;) {
       if (++at[d] < shape[d]) break;
       at[d] = 0;
@@ -91,7 +94,8 @@ std::string utf8(std::uint32_t c) {
   if (c < 0x80) s += static_cast<char>(c);
   else if (c < 0x800) s += static_cast<char>(0xc0 | c >> 6), s += static_cast<char>(0x80 | (c & 0x3f));
   else if (c < 0x10000)
-    s += static_cast<char>(0xe0 | c >> 12), s += static_cast<char>(0x80 | (c >> 6 & 0x3f)), s += static_cast<char>(0x80 | (c & 0x3f));
+    s += static_cast<char>(0xe0 | c >> 12), s += static_cast<char>(0x80 | (c >> 6 & 0x3f)),
+        s += static_cast<char>(0x80 | (c & 0x3f));
   else
     s += static_cast<char>(0xf0 | (c >> 18 & 7)), s += static_cast<char>(0x80 | (c >> 12 & 0x3f)),
         s += static_cast<char>(0x80 | (c >> 6 & 0x3f)), s += static_cast<char>(0x80 | (c & 0x3f));
@@ -101,7 +105,9 @@ std::string utf8(std::uint32_t c) {
 std::vector<std::uint32_t> code_points(std::string_view s) {
   std::vector<std::uint32_t> all;
   for (std::size_t i = 0; i < s.size();) {
-    auto byte = [&](std::size_t k) { return static_cast<std::uint32_t>(static_cast<unsigned char>(i + k < s.size() ? s[i + k] : 0)); };
+    auto byte = [&](std::size_t k) {
+      return static_cast<std::uint32_t>(static_cast<unsigned char>(i + k < s.size() ? s[i + k] : 0));
+    };
     std::uint32_t c = byte(0);
     std::size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
     if (n > 1) c &= 0x7fu >> n;
@@ -168,7 +174,8 @@ std::vector<std::byte> format_strings(const Tensor& t) {
     longest = std::max(longest, all.back().size());
   }
   std::vector<std::uint32_t> data(all.size() * longest, 0);
-  for (std::size_t i = 0; i < all.size(); ++i) std::copy(all[i].begin(), all[i].end(), data.begin() + static_cast<std::ptrdiff_t>(i * longest));
+  for (std::size_t i = 0; i < all.size(); ++i)
+    std::copy(all[i].begin(), all[i].end(), data.begin() + static_cast<std::ptrdiff_t>(i * longest));
   return with_header(text("<U{}", longest), t.shape(), std::as_bytes(std::span(data)));
 }
 
@@ -201,10 +208,13 @@ Tensor parse_npy(Bytes content) {
 
 std::vector<std::byte> format_npy(const Tensor& given) {
   if (given.dtype() == DType::string) return format_strings(given);
-  Tensor t = given.dtype() == DType::bf16 ? converted(given, DType::f32) : is_packed(given.dtype()) ? converted(given, DType::i8) : given;
+  Tensor t = given.dtype() == DType::bf16 ? converted(given, DType::f32)
+             : is_packed(given.dtype())   ? converted(given, DType::i8)
+                                          : given;
   for (const Code1& code : codes)
     if (code.dtype == t.dtype())
-      return with_header(text("{}{}{}", code.bytes == 1 ? '|' : '<', code.kind, code.bytes), t.shape(), {t.data(), t.bytes()});
+      return with_header(text("{}{}{}", code.bytes == 1 ? '|' : '<', code.kind, code.bytes), t.shape(),
+                         {t.data(), t.bytes()});
   fail(text("NumPy has no elements of type {}", name_of(t.dtype())));
 }
 
@@ -218,8 +228,10 @@ void write_npy(const std::string& path, const Tensor& t) { write_file(path, form
 NamedArrays read_npz(const std::string& path) {
   NamedArrays arrays;
   for (const Member& member : read_zip(path)) {
-    std::string name = member.name.ends_with(".npy") ? member.name.substr(0, member.name.size() - 4) : member.name;
-    arrays.emplace_back(name, with_note([&] { return path + ": " + printable(member.name); }, [&] { return parse_npy(member.content); }));
+    std::string name =
+        member.name.ends_with(".npy") ? member.name.substr(0, member.name.size() - 4) : member.name;
+    arrays.emplace_back(name, with_note([&] { return path + ": " + printable(member.name); },
+                                        [&] { return parse_npy(member.content); }));
   }
   return arrays;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NumPy's files: .npy (one array) and .npz (several by name). Versions 1 to 3; either byte order and memory order is
-// read, little-endian C order is written. Types: bool, (u)int8–64, float16–64, fixed-length strings.
+// NumPy's files: .npy (one array) and .npz (several by name). Versions 1 to 3; either byte order and memory
+// order is read, little-endian C order is written. Types: bool, (u)int8–64, float16–64, fixed-length strings.
 #pragma once
 #include <utility>
 

@@ -29,7 +29,8 @@ using Unzip = std::unique_ptr<void, CloseUnzip>;
 std::vector<std::byte> content_of(unzFile file, std::uint64_t declared) {
   std::vector<std::byte> content;
   while (true) {
-    std::size_t at = content.size(), step = static_cast<std::size_t>(std::min<std::uint64_t>(declared - std::min<std::uint64_t>(declared, at), 16 * chunk));
+    std::size_t at = content.size(), step = static_cast<std::size_t>(std::min<std::uint64_t>(
+                                         declared - std::min<std::uint64_t>(declared, at), 16 * chunk));
     content.resize(at + std::max<std::size_t>(step, 1));
     int n = unzReadCurrentFile(file, content.data() + at, static_cast<unsigned>(content.size() - at));
     if (n < 0) damaged("is damaged inside the archive");
@@ -44,13 +45,16 @@ std::vector<std::byte> content_of(unzFile file, std::uint64_t declared) {
 Member current_member(unzFile file) {
   unz_file_info64 info{};
   char name[1024] = {};
-  if (unzGetCurrentFileInfo64(file, &info, name, sizeof name - 1, nullptr, 0, nullptr, 0) != UNZ_OK) damaged("has a damaged directory");
-  return with_note([&] { return printable(name); }, [&] {
-    if (unzOpenCurrentFile(file) != UNZ_OK) damaged("cannot be unpacked: only stored and deflated members are read");
-    Member member{name, content_of(file, info.uncompressed_size)};
-    if (unzCloseCurrentFile(file) != UNZ_OK) damaged("has a wrong checksum");
-    return member;
-  });
+  if (unzGetCurrentFileInfo64(file, &info, name, sizeof name - 1, nullptr, 0, nullptr, 0) != UNZ_OK)
+    damaged("has a damaged directory");
+  return with_note([&] { return printable(name); },
+                   [&] {
+                     if (unzOpenCurrentFile(file) != UNZ_OK)
+                       damaged("cannot be unpacked: only stored and deflated members are read");
+                     Member member{name, content_of(file, info.uncompressed_size)};
+                     if (unzCloseCurrentFile(file) != UNZ_OK) damaged("has a wrong checksum");
+                     return member;
+                   });
 }
 
 // What NumPy writes for no arrays, and minizip does not open: the end record alone.
@@ -62,18 +66,22 @@ bool is_empty_archive(const std::string& path) {
 }  // namespace
 
 std::vector<Member> read_zip(const std::string& path) {
-  return with_note([&] { return path; }, [&] {
-    if (!is_file(path)) damaged("there is no such file");
-    if (is_empty_archive(path)) return std::vector<Member>();
-    Unzip file(unzOpen64(path.c_str()));
-    if (!file) damaged("is not a zip archive");
-    unz_global_info64 global{};
-    if (unzGetGlobalInfo64(file.get(), &global) != UNZ_OK || global.number_entry > most_members) damaged("has a damaged directory");
-    std::vector<Member> members;
-    for (int more = unzGoToFirstFile(file.get()); more == UNZ_OK && global.number_entry > 0; more = unzGoToNextFile(file.get()))
-      members.push_back(current_member(file.get()));
-    return members;
-  });
+  return with_note(
+      [&] { return path; },
+      [&] {
+        if (!is_file(path)) damaged("there is no such file");
+        if (is_empty_archive(path)) return std::vector<Member>();
+        Unzip file(unzOpen64(path.c_str()));
+        if (!file) damaged("is not a zip archive");
+        unz_global_info64 global{};
+        if (unzGetGlobalInfo64(file.get(), &global) != UNZ_OK || global.number_entry > most_members)
+          damaged("has a damaged directory");
+        std::vector<Member> members;
+        for (int more = unzGoToFirstFile(file.get()); more == UNZ_OK && global.number_entry > 0;
+             more = unzGoToNextFile(file.get()))
+          members.push_back(current_member(file.get()));
+        return members;
+      });
 }
 
 void write_zip(const std::string& path,
@@ -85,9 +93,11 @@ void write_zip(const std::string& path,
     auto add = [&](const std::string& name, Bytes content) {
       zip_fileinfo info{};
       info.tmz_date = {0, 0, 0, 1, 0, 1980};  // the same bytes for the same content
-      fine = fine && zipOpenNewFileInZip64(file, name.c_str(), &info, nullptr, 0, nullptr, 0, nullptr, 0, 0, content.size() >= 0xffffffffu) == ZIP_OK;
+      fine = fine && zipOpenNewFileInZip64(file, name.c_str(), &info, nullptr, 0, nullptr, 0, nullptr, 0, 0,
+                                           content.size() >= 0xffffffffu) == ZIP_OK;
       for (std::size_t at = 0; fine && at < content.size(); at += chunk)
-        fine = zipWriteInFileInZip(file, content.data() + at, static_cast<unsigned>(std::min(chunk, content.size() - at))) == ZIP_OK;
+        fine = zipWriteInFileInZip(file, content.data() + at,
+                                   static_cast<unsigned>(std::min(chunk, content.size() - at))) == ZIP_OK;
       fine = fine && zipCloseFileInZip(file) == ZIP_OK;
     };
     write(add);

@@ -17,8 +17,10 @@ struct Member {
 // Every member, in the archive's order. Throws Error naming the member that is damaged.
 std::vector<Member> read_zip(const std::string& path);
 
-// Writes members one by one through `add(name, content)`, stored without compression; the file appears when all is written.
-void write_zip(const std::string& path,
-               const std::function<void(const std::function<void(const std::string& name, Bytes content)>& add)>& write);
+// Writes members one by one through `add(name, content)`, stored without compression; the file appears when
+// all is written.
+void write_zip(
+    const std::string& path,
+    const std::function<void(const std::function<void(const std::string& name, Bytes content)>& add)>& write);
 
 }  // namespace tl::data

@@ -61,7 +61,9 @@ TEST_CASE("safetensors: every plain type, as another writer writes it") {
   CHECK(model.user[0].second == "the safetensors package");
   auto all = tensors_of(model);
   CHECK(all.size() == 14);
-  for (const auto& [name, t] : all) {
+  for (const auto& item : all) {
+    const std::string& name = item.first;
+    const Tensor& t = item.second;
     INFO(name);
     if (name == "none" || name == "one") continue;
     CHECK(t.dtype() == dtype_named(name));
