@@ -57,13 +57,13 @@ template <class T> struct Number {
   }
 #define TL_STD(name, function) \
   friend Number name(Number x) { return std::function(x.v); }
-  TL_STD(ceil, ceil)
-  TL_STD(floor, floor)
-  TL_STD(round, rint) TL_STD(sqrt, sqrt) TL_STD(exp, exp) TL_STD(expm1, expm1) TL_STD(log, log)
-      TL_STD(log1p, log1p) TL_STD(sin, sin) TL_STD(cos, cos) TL_STD(tan, tan) TL_STD(asin, asin)
-          TL_STD(acos, acos) TL_STD(atan, atan) TL_STD(sinh, sinh) TL_STD(cosh, cosh) TL_STD(tanh, tanh)
-              TL_STD(asinh, asinh) TL_STD(acosh, acosh) TL_STD(atanh, atanh) TL_STD(erf, erf)
-                  TL_STD(erfc, erfc)
+  // clang-format off
+  TL_STD(ceil, ceil) TL_STD(floor, floor) TL_STD(round, rint) TL_STD(sqrt, sqrt) TL_STD(exp, exp)
+  TL_STD(expm1, expm1) TL_STD(log, log) TL_STD(log1p, log1p) TL_STD(sin, sin) TL_STD(cos, cos)
+  TL_STD(tan, tan) TL_STD(asin, asin) TL_STD(acos, acos) TL_STD(atan, atan) TL_STD(sinh, sinh)
+  TL_STD(cosh, cosh) TL_STD(tanh, tanh) TL_STD(asinh, asinh) TL_STD(acosh, acosh)
+  TL_STD(atanh, atanh) TL_STD(erf, erf) TL_STD(erfc, erfc)
+// clang-format on
 #undef TL_STD
 
                       friend Number floor_div(Number a, Number b) {
