@@ -70,7 +70,7 @@ double box_position(std::string_view mode, const Span& span, std::int64_t i, std
 }
 
 struct Samples {  // along one axis; outside: the pad value, where there is one
-  std::vector<Tap> taps;
+  std::vector<ResizeTap> taps;
   std::vector<bool> outside;
 };
 
@@ -86,7 +86,7 @@ Samples samples_of(std::string_view mode, const Span& span, std::int64_t count, 
 
 double mixed(double a, double b, double part) { return part == 0 ? a : (1 - part) * a + part * b; }
 
-double bilinear(const double* image, Dim width, const Tap& row, const Tap& column) {
+double bilinear(const double* image, Dim width, const ResizeTap& row, const ResizeTap& column) {
   auto at = [&](std::int64_t y, std::int64_t x) { return image[y * width + x]; };
   return mixed(mixed(at(row.low, column.low), at(row.low, column.high), column.part),
                mixed(at(row.high, column.low), at(row.high, column.high), column.part), row.part);

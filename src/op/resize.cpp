@@ -13,11 +13,11 @@
 
 namespace tl {
 
-Tap tap_at(double position, std::int64_t length) {
+ResizeTap tap_at(double position, std::int64_t length) {
   if (!(position > 0)) return {};
   double last = static_cast<double>(length - 1), p = std::min(position, last), low = std::floor(p);
   auto at = static_cast<std::int64_t>(low);
-  return p == low ? Tap{at, at, 0} : Tap{at, at + 1, p - low};
+  return p == low ? ResizeTap{at, at, 0} : ResizeTap{at, at + 1, p - low};
 }
 
 double grid_position(std::string_view mode, std::int64_t i, std::int64_t in, std::int64_t out) {
@@ -31,7 +31,7 @@ double grid_position(std::string_view mode, std::int64_t i, std::int64_t in, std
 
 namespace {
 
-Tap nearest_tap(double position, std::int64_t length) {
+ResizeTap nearest_tap(double position, std::int64_t length) {
   auto at = static_cast<std::int64_t>(std::floor(position));
   at = std::clamp<std::int64_t>(at, 0, length - 1);
   return {at, at, 0};
@@ -86,7 +86,7 @@ std::vector<double> resized_axis(const std::vector<double>& x, std::int64_t n, s
   std::vector<double> y;
   y.reserve(static_cast<std::size_t>(outer * inner) * taps.size());
   for (std::int64_t o = 0; o < outer; ++o)
-    for (const Tap& tap : taps)
+    for (const ResizeTap& tap : taps)
       for (std::int64_t k = 0; k < inner; ++k) {
         double low = x[static_cast<std::size_t>((o * n + tap.low) * inner + k)];
         double high = x[static_cast<std::size_t>((o * n + tap.high) * inner + k)];
@@ -133,7 +133,7 @@ Tensor axis_matrix(const Taps& taps, Dim in, DType dtype, bool transposed) {
   auto rows = static_cast<Dim>(taps.size());
   std::vector<double> matrix(static_cast<std::size_t>(rows * in));
   for (Dim i = 0; i < rows; ++i) {
-    const Tap& tap = taps[static_cast<std::size_t>(i)];
+    const ResizeTap& tap = taps[static_cast<std::size_t>(i)];
     auto at = [&](Dim k) -> double& {
       return matrix[static_cast<std::size_t>(transposed ? k * rows + i : i * in + k)];
     };

@@ -49,11 +49,11 @@ inline ResizePlan resize_plan(const KernelRequest& request) {
     plan.out_height = out[out.size() - 2];
     plan.rows = taps[0];
   } else {
-    plan.rows = {Tap{}};
+    plan.rows = {ResizeTap{}};
   }
   plan.planes = volume(in) / (plan.height * plan.width);
   plan.same_width = plan.width == plan.out_width;
-  for (const Tap& tap : taps.back()) {
+  for (const ResizeTap& tap : taps.back()) {
     plan.same_width =
         plan.same_width && tap.part == 0 && tap.low == static_cast<std::int64_t>(plan.low.size());
     plan.low.push_back(static_cast<std::int32_t>(tap.low));
@@ -61,7 +61,7 @@ inline ResizePlan resize_plan(const KernelRequest& request) {
     plan.part.push_back(static_cast<float>(tap.part));
     plan.linear = plan.linear || tap.part != 0;
   }
-  for (const Tap& tap : plan.rows) plan.linear = plan.linear || tap.part != 0;
+  for (const ResizeTap& tap : plan.rows) plan.linear = plan.linear || tap.part != 0;
   std::int64_t threads = request.machine.pool ? request.machine.pool->threads() : 1;
   std::int64_t work = volume(out);
   plan.parts = std::clamp<std::int64_t>(std::min(plan.out_rows(), work / 16384), 1, threads);
@@ -107,7 +107,7 @@ template <class T> class LinearResize final : public Kernel {
     Cached low{-1, space}, high{-1, space + plan_.row_floats()};
     float* wide = space + 2 * plan_.row_floats();
     for (std::int64_t r = first; r < last; ++r) {
-      const Tap& tap = plan_.rows[static_cast<std::size_t>(r % plan_.out_height)];
+      const ResizeTap& tap = plan_.rows[static_cast<std::size_t>(r % plan_.out_height)];
       std::int64_t plane = r / plan_.out_height * plan_.height;
       if (low.row != plane + tap.low) {
         if (high.row == plane + tap.low) std::swap(low, high);
