@@ -34,8 +34,12 @@ struct Feature {
   std::vector<DimRange> ranges = {};   // one per dimension of shape, if not empty
   bool optional = false;
   std::optional<double> fallback = {};  // of an optional tensor; zeros if not set
+  bool five = false;  // [Seq, Batch, C, H, W] inside: shape is the end of it, [C] or [C, H, W]
   bool flexible() const { return !enumerated.empty() || !ranges.empty(); }
 };
+
+// Lengths as an older network takes them: [C], [Seq, C], [C, H, W], [Batch, C, H, W] or all five.
+Shape five_dims(const Shape&);
 
 struct Interface {
   std::vector<Feature> inputs = {}, outputs = {}, states = {};

@@ -45,9 +45,22 @@ Shape fitting_shape(const Feature& feature, const Shape& given, const Type& grap
   mismatch(feature, text_of(given));
 }
 
+// The five lengths of an array for an older network, whose declared shape is the end of them.
+Shape fitting_five(const Feature& feature, const Shape& given) {
+  if (given.size() > 5) mismatch(feature, text_of(given));
+  if (within(feature, given)) return five_dims(given);
+  Shape five = five_dims(given);
+  std::size_t rank = feature.shape.size();
+  bool vector = rank == 1 && five[3] == 1 && five[4] == 1;
+  Shape end = vector ? Shape{five[2]} : Shape(five.begin() + 2, five.end());
+  if ((vector || rank == 3) && within(feature, end)) return five;
+  return five_dims(fitting_shape(feature, given, unranked(feature.dtype)));
+}
+
 Tensor array_input(const Feature& feature, const Tensor& given, const Type& graph_type) {
   if (given.dtype() == DType::string) mismatch(feature, "text");
-  Shape shape = fitting_shape(feature, given.shape(), graph_type);
+  Shape shape =
+      feature.five ? fitting_five(feature, given.shape()) : fitting_shape(feature, given.shape(), graph_type);
   Tensor t = given.reshaped(shape);
   if (graph_type.ranked && graph_type.rank() == 0 && t.size() == 1)
     t = t.reshaped({});  // described as [1], a scalar inside
@@ -97,6 +110,14 @@ Tensor image_input(const Feature& feature, const Image& given, const Type& graph
   bool gray = feature.color == ColorSpace::gray || feature.color == ColorSpace::gray_f16;
   return converted(planes(gray ? to_gray(image) : to_rgb(image), feature.color == ColorSpace::bgr),
                    graph_type.dtype);
+}
+
+// What an older network gives, as declared, or [C, H, W] if there is no sequence and no batch.
+Tensor without_five(const Feature& feature, const Tensor& t) {
+  Shape shape = five_dims(t.shape());
+  if (shape[0] != 1 || shape[1] != 1) return t;
+  bool declared = !feature.shape.empty() && is_known(feature.shape) && volume(feature.shape) == t.size();
+  return t.reshaped(declared ? feature.shape : Shape(shape.begin() + 2, shape.end()));
 }
 
 // [1, 1, height, width] as fp16 [height, width]: what a buffer of half floats holds.
@@ -170,7 +191,9 @@ Tensor to_input(const Feature& feature, const FeatureValue& value, const Type& g
 }
 
 Tensor default_input(const Feature& feature, const Type& graph_type) {
-  Shape shape = graph_type.ranked && graph_type.rank() == 0 ? Shape{} : feature.shape;
+  Shape shape = graph_type.ranked && graph_type.rank() == 0 ? Shape{}
+                : feature.five                              ? five_dims(feature.shape)
+                                                            : feature.shape;
   std::vector<double> values(static_cast<std::size_t>(volume(shape)), feature.fallback.value_or(0));
   return from_doubles(values, graph_type.dtype, shape);
 }
@@ -197,6 +220,7 @@ FeatureValue to_output(const Feature& feature, const RunValue& value) {
   }
   if (tensor->dtype() == DType::string) return *tensor;
   Tensor t = converted(*tensor, feature.dtype);
+  if (feature.five) return without_five(feature, t);
   return t.rank() == 0 && feature.shape == Shape{1} ? t.reshaped({1}) : t;
 }
 

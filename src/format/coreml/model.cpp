@@ -11,6 +11,7 @@
 #include "format/coreml/compiled.h"
 #include "format/coreml/mil_proto.h"
 #include "format/coreml/model_type.h"
+#include "format/coreml/network/network.h"
 #include "format/coreml/network_weight.h"
 #include "format/coreml/package.h"
 #include "format/coreml/program.h"
@@ -94,9 +95,14 @@ bool is_pipeline(std::uint32_t type) { return type >= 200 && type <= 202; }
 
 // ---- pipelines
 
-ModelFile read_nested(std::string_view message, const std::string& folder, int depth);
+struct Source {               // what a message may refer to
+  const std::string& folder;  // of `@model_path`
+  const StoragePtr& file;     // that it is a view of
+};
 
-void read_pipeline(std::string_view message, ModelFile& file, const std::string& folder, int depth) {
+ModelFile read_nested(std::string_view message, const Source& source, int depth);
+
+void read_pipeline(std::string_view message, ModelFile& file, const Source& source, int depth) {
   if (depth >= deepest_pipeline)
     throw Error(Code::bad_input, text("pipelines are nested deeper than {}", deepest_pipeline));
   std::vector<std::string> names;
@@ -111,7 +117,7 @@ void read_pipeline(std::string_view message, ModelFile& file, const std::string&
   for (std::size_t i = 0; i < models.size(); ++i) {
     std::string name = i < names.size() ? names[i] : text("model{}", i);
     with_note([&] { return text("part '{}'", printable(name)); },
-              [&] { file.parts.emplace_back(name, read_nested(models[i], folder, depth + 1)); });
+              [&] { file.parts.emplace_back(name, read_nested(models[i], source, depth + 1)); });
   }
 }
 
@@ -124,7 +130,7 @@ std::string_view wrapped_pipeline(std::string_view message) {
   return out;
 }
 
-void recognise(const Parts& parts, const Description& description, ModelFile& file) {
+void recognise(const Parts& parts, const Description& description, const Source& source, ModelFile& file) {
   if (is_network(parts.type)) {
     Counts counts;
     list_layers(parts.content, counts, file.tensors, 0);
@@ -132,11 +138,12 @@ void recognise(const Parts& parts, const Description& description, ModelFile& fi
   }
   Function f;
   if (const Interface* interface = description.of("")) f.interface = *interface;
-  f.why_not = why_not_run(file.type);
+  if (is_network(parts.type)) lower_network(Message(parts.content), parts.type, source.file, f);
+  else f.why_not = why_not_run(file.type);
   file.functions.push_back(std::move(f));
 }
 
-ModelFile read_nested(std::string_view message, const std::string& folder, int depth) {
+ModelFile read_nested(std::string_view message, const Source& source, int depth) {
   ModelFile file;
   Parts parts = read_parts(message);
   check_version(parts.version);
@@ -149,27 +156,27 @@ ModelFile read_nested(std::string_view message, const std::string& folder, int d
   Description description =
       with_note([] { return "description"; }, [&] { return read_description(parts.description, file); });
   if (file.type == "mlProgram") {
-    WeightFiles files(folder);
+    WeightFiles files(source.folder);
     lower_program(read_program(parts.content), description, files, file);
     return file;
   }
   if (is_pipeline(parts.type))
-    read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, folder, depth);
-  recognise(parts, description, file);
+    read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, source, depth);
+  recognise(parts, description, source, file);
   return file;
 }
 
 }  // namespace
 
-ModelFile read_model(Bytes content, const std::string& model_folder) {
-  return reading([&] { return read_nested(as_text(content), model_folder, 0); });
+ModelFile read_model(Bytes content, const std::string& model_folder, const StoragePtr& file) {
+  return reading([&] { return read_nested(as_text(content), {model_folder, file}, 0); });
 }
 
 namespace {
 
 ModelFile read_file(const std::string& path) {
   StoragePtr file = map_file(path);
-  return read_model({file->data(), file->size()}, parent_path(path));
+  return read_model({file->data(), file->size()}, parent_path(path), file);
 }
 
 ModelFile read_any(const std::string& path) {

@@ -11,8 +11,9 @@ ModelFile read_coreml(const std::string& path);
 
 namespace coreml {
 
-// A serialized Model; model_folder is what `@model_path` stands for, empty if there is none.
-ModelFile read_model(Bytes, const std::string& model_folder);
+// A serialized Model; model_folder is what `@model_path` stands for, empty if there is none. file: the mapped
+// file that the bytes are in, if they are in one.
+ModelFile read_model(Bytes, const std::string& model_folder, const StoragePtr& file = nullptr);
 
 }  // namespace coreml
 }  // namespace tl

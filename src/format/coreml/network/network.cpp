@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers one after another: inputs by name, the function of layer.def, outputs by name.
+#include "format/coreml/network/network.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "format/coreml/model_type.h"
+#include "format/coreml/proto.h"
+
+namespace tl::coreml {
+namespace {
+
+constexpr int deepest_network = 64;
+
+struct Row {
+  std::uint32_t field;
+  std::string_view name;
+  Lowered (*lower)(Layer&);
+};
+
+constexpr Row rows[] = {
+#define TL_LAYER(number, name, function) {number, #name, lower_##function},
+#define TL_NO_LAYER(number, name) {number, #name, nullptr},
+#include "format/coreml/network/layer.def"
+};
+
+const Row* row_of(std::uint32_t field) {
+  for (const Row& row : rows)
+    if (row.field == field) return &row;
+  return nullptr;
+}
+
+std::vector<std::string> strings(std::vector<std::string_view> views) { return {views.begin(), views.end()}; }
+
+}  // namespace
+
+std::string layer_type(std::uint32_t field) {
+  const Row* row = row_of(field);
+  return row ? std::string(row->name) : text("layer {}", field);
+}
+
+void check_depth(int depth) {
+  if (depth > deepest_network)
+    throw Error(Code::bad_input, text("networks are nested deeper than {}", deepest_network));
+}
+
+std::vector<Message> inner_networks(std::uint32_t type, const Message& params) {
+  std::vector<Message> inner;
+  std::uint32_t first = type == 605 ? 1 : 3;
+  if (type == 605 || type == 615)
+    for (std::uint32_t field : {first, first + 1})
+      if (params.has(field)) inner.push_back(params.message(field));
+  return inner;
+}
+
+std::uint32_t layer_field(const Message& whole) { return whole.choice(100, 0x1fffffff); }
+
+const Ex& Network::blob(std::string_view name) const {
+  auto found = blobs_.find(name);
+  if (found == blobs_.end())
+    throw Error(Code::bad_input,
+                text("there is no '{}' before it: no input and no layer gives it", printable(name)));
+  return found->second;
+}
+
+void Network::define(std::string_view name, Ex value) {
+  Value& v = graph_.value(value.id());
+  if (v.name.empty()) v.name = name;
+  blobs_.insert_or_assign(std::string(name), value);
+}
+
+void Network::layers(const Message& network, Place place) {
+  check_depth(++depth_);
+  for (const Message& whole : network.messages(1)) {
+    auto context = [&] {
+      return text("layer '{}' ({})", printable(whole.text(1)), layer_type(layer_field(whole)));
+    };
+    with_note(context, [&] { layer(whole, place); });
+  }
+  --depth_;
+}
+
+void Network::layer(const Message& whole, Place place) {
+  std::uint32_t type = layer_field(whole);
+  const Row* row = row_of(type);
+  if (!type) throw Error(Code::bad_input, "the layer says nothing of what it does");
+  if (!row || !row->lower)
+    throw Error(Code::unsupported, text("layers of type {} are not supported", layer_type(type)));
+  Layer l{*this, place, std::string(whole.text(1)), type, whole.message(type), {}, strings(whole.texts(3)),
+          nd_};
+  for (std::string_view name : whole.texts(2)) l.in.push_back(blob(name));
+  Lowered values = row->lower(l);
+  if (values.size() < l.outputs.size())
+    throw Error(Code::bad_input, text("names {} outputs, it has {}", l.outputs.size(), values.size()));
+  for (std::size_t i = 0; i < l.outputs.size(); ++i) define(l.outputs[i], values[i]);
+  if (!l.outputs.empty()) last_output_ = l.outputs.front();
+}
+
+}  // namespace tl::coreml
