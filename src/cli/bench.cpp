@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/random_input.h"
+#include "cli/script.h"
 #include "format/data/json.h"
 #include "model/model.h"
 
@@ -193,7 +194,59 @@ std::string profile_table(std::vector<plan::StepProfile> steps) {
   return page;
 }
 
+// ---- bench blocks of a program
+
+struct BlockTime {
+  std::string name = {};
+  std::vector<double> seconds = {};  // sorted
+  double milliseconds(double q) const {
+    return 1000 * seconds[static_cast<std::size_t>(q * static_cast<double>(seconds.size() - 1) + 0.5)];
+  }
+};
+
+std::string page_of(const Options& options, std::span<const BlockTime> blocks) {
+  std::string page;
+  if (options.csv) page = "bench,runs,min_ms,median_ms,p90_ms,p99_ms\n";
+  if (!options.csv && !options.json)
+    page = text("{:<32} {:>10} {:>12} {:>12} {:>12}\n", "bench", "runs", "min ms", "median ms", "p90 ms");
+  for (const BlockTime& b : blocks) {
+    const double lowest = b.milliseconds(0), median = b.milliseconds(0.5);
+    const double p90 = b.milliseconds(0.9), p99 = b.milliseconds(0.99);
+    if (options.json)
+      page += text("{}{{\"bench\": {}, \"runs\": {}, \"min_ms\": {:.6f}, \"median_ms\": {:.6f}, \"p90_ms\": "
+                   "{:.6f}, \"p99_ms\": {:.6f}}}",
+                   page.empty() ? "" : ",\n ", data::quoted(b.name), b.seconds.size(), lowest, median, p90, p99);
+    else if (options.csv)
+      page += text("{},{},{:.6f},{:.6f},{:.6f},{:.6f}\n", b.name, b.seconds.size(), lowest, median, p90, p99);
+    else
+      page += text("{:<32} {:>10} {:>12.4f} {:>12.4f} {:>12.4f}\n", b.name, b.seconds.size(), lowest, median, p90);
+  }
+  return options.json ? "[" + page + "]\n" : page;
+}
+
+int bench_blocks(const Options& options, Global& global) {
+  catch_interrupt();
+  Script script(global, {});
+  lang::Repeat repeat{options.warmup, options.seconds};
+  auto results =
+      with_report([&] { return script.interpreter().test_file(options.model, lang::BlockRole::bench, repeat); });
+  if (results.empty())
+    throw Error(Code::bad_input, text("{}: has no bench block: write `bench name {{ … }}`", options.model));
+  std::vector<BlockTime> blocks;
+  std::string failures;
+  for (lang::TestResult& result : results) {
+    std::sort(result.seconds.begin(), result.seconds.end());
+    if (result.failure.empty()) blocks.push_back({result.name, std::move(result.seconds)});
+    else failures += text("tl: {}\n", result.failure);
+  }
+  std::fputs(page_of(options, blocks).c_str(), stdout);
+  std::fflush(stdout);
+  std::fputs(failures.c_str(), stderr);
+  return !failures.empty();
+}
+
 int bench(const Options& options, Global& global) {
+  if (options.model.ends_with(".tl")) return bench_blocks(options, global);
   std::unique_ptr<Runtime> runtime = global.runtime();
   int calls = 1;
   Measured measured = measure(options, *runtime, calls);
@@ -214,9 +267,12 @@ int bench(const Options& options, Global& global) {
 Command bench_command() {
   auto o = std::make_shared<Options>();
   Command command;
-  command.about = "Times a model on inputs made from --seed: floats uniform in [0, 1), integers 0 or 1.";
+  command.about =
+      "Times a model on inputs made from --seed: floats uniform in [0, 1), integers 0 or 1. A program (.tl): its "
+      "bench blocks, each for --seconds.";
   command.example =
-      "  tl bench model.mlpackage --seconds 5 --profile\n  tl bench model.mlpackage --json --threads 1\n";
+      "  tl bench model.mlpackage --seconds 5 --profile\n  tl bench model.mlpackage --json --threads 1\n"
+      "  tl bench layers.tl\n";
   command.options = {
       argument("MODEL", &o->model),
       within(0, 86400, {"--seconds", "S", "how long to measure (default 3)", &o->seconds}),

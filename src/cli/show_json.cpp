@@ -90,17 +90,8 @@ Json json_of_precisions(const Metadata& m) {
 
 Json whole(const ModelFile& file) {
   Metadata m = metadata_of(file);
-  Json j{{"format", m.format},
-         {"container", file.container},
-         {"quantization", m.quantization},
-         {"type", m.type},
-         {"name", m.name},
-         {"author", m.author},
-         {"license", m.license},
-         {"version", m.version},
-         {"description", m.description},
-         {"spec_version", m.spec_version},
-         {"opset", m.opset}};
+  Json j{{"container", file.container}, {"spec_version", m.spec_version}};
+  for (auto& [name, word] : words_of(m)) j[name] = std::move(word);
   j["inputs"] = json_of_features(m.interface.inputs);
   j["outputs"] = json_of_features(m.interface.outputs);
   j["states"] = json_of_features(m.interface.states);

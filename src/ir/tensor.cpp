@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "ir/stored_type.h"
 
 namespace tl {
 namespace {
@@ -15,27 +16,6 @@ namespace {
 StoragePtr fresh(DType dtype, std::int64_t size) {
   if (dtype == DType::string) return keep_strings(std::vector<std::string>(static_cast<std::size_t>(size)));
   return allocate(bytes_of(dtype, size));
-}
-
-// Calls visit(T{}) with the C++ type that stores d; sub-byte and 8-bit float types have none.
-template <class Visit> void with_stored_type(DType d, const Visit& visit) {
-  switch (d) {
-    case DType::boolean: return visit(bool{});
-    case DType::f16: return visit(Half{});
-    case DType::f32: return visit(float{});
-    case DType::f64: return visit(double{});
-    case DType::bf16: return visit(BFloat{});
-    case DType::i8: return visit(std::int8_t{});
-    case DType::i16: return visit(std::int16_t{});
-    case DType::i32: return visit(std::int32_t{});
-    case DType::i64: return visit(std::int64_t{});
-    case DType::u8: return visit(std::uint8_t{});
-    case DType::u16: return visit(std::uint16_t{});
-    case DType::u32: return visit(std::uint32_t{});
-    case DType::u64: return visit(std::uint64_t{});
-    default:
-      throw Error(Code::unsupported, text("elements of type {} cannot be read as numbers", name_of(d)));
-  }
 }
 
 // Element i of a stream of `bits`-wide elements, least significant bit first.

@@ -19,7 +19,13 @@ struct Options {
 
 struct TestResult {
   std::string name = {};
-  std::string failure = {};  // the whole report; empty: passed
+  std::string failure = {};         // the whole report; empty: passed
+  std::vector<double> seconds = {};  // of each measured run
+};
+
+// How often a block runs: once, or after some runs that do not count for as long as `seconds` says.
+struct Repeat {
+  int warmup = 0;
   double seconds = 0;
 };
 
@@ -34,7 +40,7 @@ class Interpreter {
   // Reads, checks and runs; throws CheckError, ScriptError or Error.
   void run_file(const std::string& path);
   void check_file(const std::string& path);
-  std::vector<TestResult> test_file(const std::string& path, BlockRole role);
+  std::vector<TestResult> test_file(const std::string& path, BlockRole role, Repeat repeat = {});
   // One entry of a prompt; the value of a last expression, unless it is none, is printed.
   void run_entry(const std::string& text);
   std::vector<std::string> completions(std::string_view prefix) const;
@@ -72,7 +78,8 @@ class Interpreter {
   void run_unit(Unit& unit);
   void run_chunk(Unit& unit, Chunk& chunk, Value* result);
   void run_role(Unit& unit, const BlockStmt& block);
-  void run_blocks(Unit& unit, BlockRole role, std::vector<TestResult>& results);
+  void run_blocks(Unit& unit, BlockRole role, Repeat repeat, std::vector<TestResult>& results);
+  void run_block(Unit& unit, const BlockStmt& block, Repeat repeat, TestResult& result);
 
   // ---- statements (exec.cpp)
   Flow exec(const Block& block, Value* result);

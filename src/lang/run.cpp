@@ -136,35 +136,53 @@ void Interpreter::run_file(const std::string& path) {
 
 void Interpreter::check_file(const std::string& path) { load(path, {}); }
 
-std::vector<TestResult> Interpreter::test_file(const std::string& path, BlockRole role) {
+std::vector<TestResult> Interpreter::test_file(const std::string& path, BlockRole role, Repeat repeat) {
   stack_base_ = static_cast<const char*>(__builtin_frame_address(0));
   std::vector<TestResult> results;
   Unit& unit = load(path, {});
   run_unit(unit);
-  run_blocks(unit, role, results);
+  run_blocks(unit, role, repeat, results);
   return results;
 }
 
-// Every block begins with the variables as the file left them.
-void Interpreter::run_blocks(Unit& unit, BlockRole role, std::vector<TestResult>& results) {
-  std::vector<Value> before = unit.globals;
+void Interpreter::run_blocks(Unit& unit, BlockRole role, Repeat repeat, std::vector<TestResult>& results) {
   for (const Chunk& chunk : unit.chunks) {
     for (const StmtPtr& s : chunk.tree.statements) {
       if (s->kind != StmtKind::block || static_cast<const BlockStmt&>(*s).role != role) continue;
       const auto& block = static_cast<const BlockStmt&>(*s);
       TestResult& result = results.emplace_back();
       result.name = block.function.name;
-      auto begin = std::chrono::steady_clock::now();
       try {
-        run_role(unit, block);
+        run_block(unit, block, repeat, result);
       } catch (const ScriptError& e) {
         if (e.code() == Code::interrupted) throw;
         result.failure = e.report();
       } catch (const Error& e) { result.failure = e.what(); }
-      result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      unit.globals = before;
     }
   }
+}
+
+// Every run begins with the variables as the file left them.
+void Interpreter::run_block(Unit& unit, const BlockStmt& block, Repeat repeat, TestResult& result) {
+  using Clock = std::chrono::steady_clock;
+  auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
+  const std::vector<Value> before = unit.globals;
+  auto run_once = [&] {
+    Clock::time_point begun = Clock::now();
+    try {
+      run_role(unit, block);
+    } catch (...) {
+      unit.globals = before;
+      throw;
+    }
+    double taken = since(begun);
+    unit.globals = before;
+    return taken;
+  };
+  for (int i = 0; i < repeat.warmup; ++i) run_once();
+  Clock::time_point begun = Clock::now();
+  do result.seconds.push_back(run_once());
+  while (since(begun) < repeat.seconds && result.seconds.size() < 10'000'000);
 }
 
 void Interpreter::run_entry(const std::string& source) {

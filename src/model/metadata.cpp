@@ -177,4 +177,10 @@ Metadata metadata_of(const ModelFile& file) {
   return m;
 }
 
+std::vector<std::pair<std::string, std::string>> words_of(const Metadata& m) {
+  return {{"format", m.format},   {"quantization", m.quantization}, {"type", m.type},
+          {"name", m.name},       {"author", m.author},             {"license", m.license},
+          {"version", m.version}, {"description", m.description},   {"opset", m.opset}};
+}
+
 }  // namespace tl

@@ -29,6 +29,9 @@ struct Metadata {
 // tensors agree with it.
 Metadata metadata_of(const ModelFile&);
 
+// Its fields that are words, under the names that a script and `tl show --json` give them.
+std::vector<std::pair<std::string, std::string>> words_of(const Metadata&);
+
 // How often each operation, or layer, occurs: most frequent first.
 std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile&, const Function&);
 

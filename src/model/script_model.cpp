@@ -111,23 +111,20 @@ lang::Value ScriptModel::metadata() {
   Metadata m = metadata_of(model_->file());
   Entries user;
   for (const auto& [key, value] : m.user) user.emplace_back(lang::Value(key), lang::Value(value));
-  return lang::make_map({{"format", m.format},
-                         {"quantization", m.quantization},
-                         {"type", m.type},
-                         {"name", m.name},
-                         {"author", m.author},
-                         {"license", m.license},
-                         {"version", m.version},
-                         {"description", m.description},
-                         {"spec_version", m.spec_version},
-                         {"opset", m.opset},
-                         {"inputs", describe_all(m.interface.inputs)},
-                         {"outputs", describe_all(m.interface.outputs)},
-                         {"states", describe_all(m.interface.states)},
-                         {"functions", strings(m.functions)},
-                         {"parameters", m.parameters},
-                         {"bytes", static_cast<std::int64_t>(m.bytes)},
-                         {"user", lang::make_map(std::move(user))}});
+  Entries all;
+  for (auto& [name, word] : words_of(m)) all.emplace_back(lang::Value(name), lang::Value(std::move(word)));
+  auto add = [&all](std::string_view name, lang::Value value) {
+    all.emplace_back(lang::Value(std::string(name)), std::move(value));
+  };
+  add("spec_version", m.spec_version);
+  add("inputs", describe_all(m.interface.inputs));
+  add("outputs", describe_all(m.interface.outputs));
+  add("states", describe_all(m.interface.states));
+  add("functions", strings(m.functions));
+  add("parameters", m.parameters);
+  add("bytes", static_cast<std::int64_t>(m.bytes));
+  add("user", lang::make_map(std::move(user)));
+  return lang::make_map(std::move(all));
 }
 
 std::vector<std::string> ScriptModel::functions() {

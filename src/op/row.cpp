@@ -3,31 +3,13 @@
 #include "op/row.h"
 
 #include "base/error.h"
+#include "ir/stored_type.h"
 #include "op/kernels.h"
 #include "op/ops.h"
 #include "op/scalar.h"
 
 namespace tl {
 namespace {
-
-template <class Visit> void with_stored(DType d, const Visit& visit) {
-  switch (d) {
-    case DType::boolean: return visit(bool{});
-    case DType::f16: return visit(Half{});
-    case DType::f32: return visit(float{});
-    case DType::f64: return visit(double{});
-    case DType::bf16: return visit(BFloat{});
-    case DType::i8: return visit(std::int8_t{});
-    case DType::i16: return visit(std::int16_t{});
-    case DType::i32: return visit(std::int32_t{});
-    case DType::i64: return visit(std::int64_t{});
-    case DType::u8: return visit(std::uint8_t{});
-    case DType::u16: return visit(std::uint16_t{});
-    case DType::u32: return visit(std::uint32_t{});
-    case DType::u64: return visit(std::uint64_t{});
-    default: TL_ASSERT(!"rows take stored element types only");
-  }
-}
 
 double plain(Half x) { return to_double(x); }
 double plain(BFloat x) { return to_double(x); }
@@ -106,7 +88,7 @@ std::unique_ptr<Kernel> kernel_of(const KernelRequest& request, const RowPlan& p
 }  // namespace
 
 void load_wide(DType d, const std::byte* from, std::int64_t n, void* to) {
-  with_stored(d, [&]<class T>(T) {
+  with_stored_type(d, [&]<class T>(T) {
     with_wide(kind_of(d), [&]<class W>(W) {
       const T* x = reinterpret_cast<const T*>(from);
       for (std::int64_t i = 0; i < n; ++i) static_cast<W*>(to)[i] = static_cast<W>(plain(x[i]));
@@ -115,7 +97,7 @@ void load_wide(DType d, const std::byte* from, std::int64_t n, void* to) {
 }
 
 void store_wide(Kind kind, const void* from, std::int64_t n, DType d, std::byte* to) {
-  with_stored(d, [&]<class T>(T) {
+  with_stored_type(d, [&]<class T>(T) {
     with_wide(kind, [&]<class W>(W) {
       const W* x = static_cast<const W*>(from);
       for (std::int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = stored<T>(x[i]);
