@@ -26,7 +26,6 @@ bool is_newer(std::uint32_t type, const Message& params, std::size_t inputs) {
 // Layers that see Seq as something else than a part of the batch.
 bool sees_sequence(std::uint32_t type, const Message& params, std::size_t) {
   switch (type) {
-    case 310:
     case 340:
     case 400:
     case 410:
@@ -34,6 +33,10 @@ bool sees_sequence(std::uint32_t type, const Message& params, std::size_t) {
     case 430:
     case 212: return true;
     case 300: return params.integers(1).size() == 4;
+    case 310: {
+      std::vector<std::int64_t> axes = params.integers(1);
+      return !axes.empty() && axes.front() != 0;
+    }
     case 320: return params.flag(100);
     default: return false;
   }
