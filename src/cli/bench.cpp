@@ -213,13 +213,15 @@ std::string page_of(const Options& options, std::span<const BlockTime> blocks) {
     const double lowest = b.milliseconds(0), median = b.milliseconds(0.5);
     const double p90 = b.milliseconds(0.9), p99 = b.milliseconds(0.99);
     if (options.json)
-      page += text("{}{{\"bench\": {}, \"runs\": {}, \"min_ms\": {:.6f}, \"median_ms\": {:.6f}, \"p90_ms\": "
-                   "{:.6f}, \"p99_ms\": {:.6f}}}",
-                   page.empty() ? "" : ",\n ", data::quoted(b.name), b.seconds.size(), lowest, median, p90, p99);
+      page += text(
+          "{}{{\"bench\": {}, \"runs\": {}, \"min_ms\": {:.6f}, \"median_ms\": {:.6f}, \"p90_ms\": "
+          "{:.6f}, \"p99_ms\": {:.6f}}}",
+          page.empty() ? "" : ",\n ", data::quoted(b.name), b.seconds.size(), lowest, median, p90, p99);
     else if (options.csv)
       page += text("{},{},{:.6f},{:.6f},{:.6f},{:.6f}\n", b.name, b.seconds.size(), lowest, median, p90, p99);
     else
-      page += text("{:<32} {:>10} {:>12.4f} {:>12.4f} {:>12.4f}\n", b.name, b.seconds.size(), lowest, median, p90);
+      page += text("{:<32} {:>10} {:>12.4f} {:>12.4f} {:>12.4f}\n", b.name, b.seconds.size(), lowest, median,
+                   p90);
   }
   return options.json ? "[" + page + "]\n" : page;
 }
@@ -228,8 +230,8 @@ int bench_blocks(const Options& options, Global& global) {
   catch_interrupt();
   Script script(global, {});
   lang::Repeat repeat{options.warmup, options.seconds};
-  auto results =
-      with_report([&] { return script.interpreter().test_file(options.model, lang::BlockRole::bench, repeat); });
+  auto results = with_report(
+      [&] { return script.interpreter().test_file(options.model, lang::BlockRole::bench, repeat); });
   if (results.empty())
     throw Error(Code::bad_input, text("{}: has no bench block: write `bench name {{ … }}`", options.model));
   std::vector<BlockTime> blocks;
@@ -268,7 +270,8 @@ Command bench_command() {
   auto o = std::make_shared<Options>();
   Command command;
   command.about =
-      "Times a model on inputs made from --seed: floats uniform in [0, 1), integers 0 or 1. A program (.tl): its "
+      "Times a model on inputs made from --seed: floats uniform in [0, 1), integers 0 or 1. A program (.tl): "
+      "its "
       "bench blocks, each for --seconds.";
   command.example =
       "  tl bench model.mlpackage --seconds 5 --profile\n  tl bench model.mlpackage --json --threads 1\n"

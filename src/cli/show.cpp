@@ -73,7 +73,7 @@ std::string operations_text(const ModelFile& file, const Function& function, boo
   std::int64_t total = 0;
   for (const auto& [name, n] : counts) total += n;
   std::string where = several ? text(" of function {}", printable(function.name)) : "";
-  return text("{}{}: {}\n", function.graph ? "Operations" : "Layers", where, grouped(total)) +
+  return text("{}{}: {}\n", counts_layers(file, function) ? "Layers" : "Operations", where, grouped(total)) +
          counts_text(counts);
 }
 

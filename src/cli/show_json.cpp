@@ -65,7 +65,7 @@ Json json_of_function(const ModelFile& file, const Function& function) {
   j["inputs"] = json_of_features(function.interface.inputs);
   j["outputs"] = json_of_features(function.interface.outputs);
   j["states"] = json_of_features(function.interface.states);
-  j[function.graph ? "ops" : "layers"] = ops;
+  j[counts_layers(file, function) ? "layers" : "ops"] = ops;
   return j;
 }
 

@@ -19,7 +19,7 @@ struct Options {
 
 struct TestResult {
   std::string name = {};
-  std::string failure = {};         // the whole report; empty: passed
+  std::string failure = {};          // the whole report; empty: passed
   std::vector<double> seconds = {};  // of each measured run
 };
 

@@ -146,10 +146,14 @@ const Function* default_function_of(const ModelFile& file) {
   return file.functions.empty() ? nullptr : &file.functions.front();
 }
 
+bool counts_layers(const ModelFile& file, const Function& function) {
+  return !function.graph || file.type.starts_with("neuralNetwork");
+}
+
 std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile& file,
                                                                    const Function& function) {
   std::vector<std::pair<std::string, std::int64_t>> counts;
-  if (!function.graph) counts = file.layers;
+  if (counts_layers(file, function)) counts = file.layers;
   else {
     std::map<std::string, std::int64_t> found;
     for_each_node(function.graph->body, [&](const Node& node) { ++found[std::string(node.op->name)]; });
@@ -178,9 +182,11 @@ Metadata metadata_of(const ModelFile& file) {
 }
 
 std::vector<std::pair<std::string, std::string>> words_of(const Metadata& m) {
-  return {{"format", m.format},   {"quantization", m.quantization}, {"type", m.type},
-          {"name", m.name},       {"author", m.author},             {"license", m.license},
-          {"version", m.version}, {"description", m.description},   {"opset", m.opset}};
+  return {{"format", m.format},   {"quantization", m.quantization},
+          {"type", m.type},       {"name", m.name},
+          {"author", m.author},   {"license", m.license},
+          {"version", m.version}, {"description", m.description},
+          {"opset", m.opset}};
 }
 
 }  // namespace tl

@@ -32,6 +32,9 @@ Metadata metadata_of(const ModelFile&);
 // Its fields that are words, under the names that a script and `tl show --json` give them.
 std::vector<std::pair<std::string, std::string>> words_of(const Metadata&);
 
+// Whether the file speaks of layers: what is counted then.
+bool counts_layers(const ModelFile&, const Function&);
+
 // How often each operation, or layer, occurs: most frequent first.
 std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile&, const Function&);
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "format/coreml/network/network.h"
 #include "op/formulas.h"
+#include "pass/simplify.h"
 
 namespace tl::coreml {
 namespace {
@@ -58,20 +59,15 @@ class Reading {
     for (Feature& feature : function_.interface.inputs)
       with_note([&] { return text("input '{}'", printable(feature.name)); }, [&] { input(feature); });
     net_.layers(message_, place());
-    if (model_type_ == 403) classes();
+    if (model_type_ == 403) classes_ = classified();
     for (Feature& feature : function_.interface.outputs)
-      if (!given(feature.name))
-        with_note([&] { return text("output '{}'", printable(feature.name)); }, [&] { output(feature); });
+      with_note([&] { return text("output '{}'", printable(feature.name)); }, [&] { output(feature); });
+    pass::drop_unused(graph_);
     return std::move(graph_);
   }
 
  private:
   Place place() { return {&graph_, &graph_.body}; }
-
-  bool given(std::string_view name) const {
-    return std::find(graph_.output_names.begin(), graph_.output_names.end(), name) !=
-           graph_.output_names.end();
-  }
 
   // ---- inputs
 
@@ -99,7 +95,8 @@ class Reading {
     feature.five = true;
     Shape five = five_dims(lengths(feature));
     if (net_.nd()) return net_.define(feature.name, value(feature, five));
-    if (feature.shape.size() < 4) five[0] = graph_.new_symbol(), five[1] = graph_.new_symbol();
+    bool fixed = model_type_ == 403 && !sequences_;  // its labels are as many as one example has numbers
+    if (feature.shape.size() < 4 && !fixed) five[0] = graph_.new_symbol(), five[1] = graph_.new_symbol();
     Ex x = value(feature, five);
     if (!leading_) leading_ = x;
     net_.define(feature.name, sequences_ ? x : planes(x));
@@ -146,6 +143,11 @@ class Reading {
   // ---- outputs
 
   void output(Feature& feature) {
+    const Interface& all = function_.interface;
+    if (!classes_.empty() && feature.name == all.predicted_feature)
+      return graph_.add_output(classes_[0].id(), feature.name);
+    if (!classes_.empty() && feature.name == all.predicted_probabilities)
+      return graph_.add_output(classes_[1].id(), feature.name);
     bool regressed = model_type_ == 303 && !net_.blobs().contains(feature.name);
     Ex y = regressed ? net_.blob(net_.last_output()) : net_.blob(feature.name);
     if (feature.kind == FeatureKind::image) y = planes(y);
@@ -161,10 +163,10 @@ class Reading {
     return emit(ops::reshape, {y, emit(ops::concat, parts, attrs_of({{"axis", std::int64_t{0}}}))});
   }
 
-  void classes() {
-    const Interface& interface = function_.interface;
+  // The label of the greatest probability, and the dictionary of all.
+  std::vector<Ex> classified() {
     std::string wanted(message_.text(200));
-    Ex p = net_.blob(wanted.empty() ? net_.last_output() : wanted);
+    Ex flat = reshaped(net_.blob(wanted.empty() ? net_.last_output() : wanted), {-1});
     Attrs labels;
     if (message_.has(100)) {
       std::vector<std::string> words;
@@ -173,14 +175,8 @@ class Reading {
     } else {
       labels.set("class_ids", message_.message(101).integers(1));
     }
-    Ex flat = reshaped(p, {-1});
-    std::vector<Ex> both = with_note([] { return "the labels of the classifier"; },
-                                     [&] { return emit_all(ops::classify, std::span(&flat, 1), labels); });
-    for (const Feature& feature : interface.outputs) {
-      if (feature.name == interface.predicted_feature) graph_.add_output(both[0].id(), feature.name);
-      else if (feature.name == interface.predicted_probabilities)
-        graph_.add_output(both[1].id(), feature.name);
-    }
+    return with_note([] { return "the labels of the classifier"; },
+                     [&] { return emit_all(ops::classify, std::span(&flat, 1), labels); });
   }
 
   const Message& message_;
@@ -190,7 +186,8 @@ class Reading {
   bool exact_arrays_, exact_images_;
   Network net_;
   bool sequences_;
-  Ex leading_ = {};  // an input that has Seq and Batch
+  Ex leading_ = {};               // an input that has Seq and Batch
+  std::vector<Ex> classes_ = {};  // of a classifier
 };
 
 }  // namespace
