@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "format/coreml/network/control.h"
 #include "format/coreml/network/network.h"
 #include "op/formulas.h"
 #include "pass/simplify.h"
@@ -58,6 +59,9 @@ class Reading {
     graph_.name = "main";
     for (Feature& feature : function_.interface.inputs)
       with_note([&] { return text("input '{}'", printable(feature.name)); }, [&] { input(feature); });
+    count_reads(message_, net_.reads());
+    for (const Feature& feature : function_.interface.outputs) ++net_.reads()[feature.name];
+    ++net_.reads()[std::string(message_.text(200))];
     net_.layers(message_, place());
     if (model_type_ == 403) classes_ = classified();
     for (Feature& feature : function_.interface.outputs)

@@ -95,8 +95,17 @@ Ex unplanes(Ex y, Ex x) {
 
 std::int64_t axis_of(Ex x, std::int64_t axis) { return wrap_axis(axis, x.shape().size()); }
 
-Ex fp32(Ex x) { return cast(x, DType::f32); }
-Ex int32(Ex x) { return cast(x, DType::i32); }
+namespace {
+
+Ex as(const Ex& x, DType dtype) {
+  const Tensor* t = x.type().dtype == dtype ? nullptr : x.constant();
+  return t ? constant(x.place(), converted(*t, dtype)) : cast(x, dtype);
+}
+
+}  // namespace
+
+Ex fp32(Ex x) { return as(x, DType::f32); }
+Ex int32(Ex x) { return as(x, DType::i32); }
 Ex truth(Ex x) { return x.type().dtype == DType::boolean ? x : not_equal(x, 0); }
 
 }  // namespace tl::coreml

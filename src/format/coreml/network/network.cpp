@@ -5,12 +5,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "format/coreml/model_type.h"
+#include "format/coreml/network/control.h"
 #include "format/coreml/proto.h"
 
 namespace tl::coreml {
 namespace {
 
 constexpr int deepest_network = 64;
+constexpr std::int64_t most_lowered = 1'000'000;
 
 struct Row {
   std::uint32_t field;
@@ -66,21 +68,38 @@ const Ex& Network::blob(std::string_view name) const {
 void Network::define(std::string_view name, Ex value) {
   Value& v = graph_.value(value.id());
   if (v.name.empty()) v.name = name;
+  set(name, value);
+}
+
+void Network::set(std::string_view name, Ex value) {
+  auto found = blobs_.find(name);
+  changes_.emplace_back(name, found == blobs_.end() ? std::nullopt : std::optional(found->second));
   blobs_.insert_or_assign(std::string(name), value);
 }
 
-void Network::layers(const Message& network, Place place) {
+void Network::layers(const Message& network, Place place) { some_layers(network.messages(1), place); }
+
+// What follows a layer that may leave its loop is run only if it did not.
+void Network::some_layers(std::span<const Message> layers, Place place) {
   check_depth(++depth_);
-  for (const Message& whole : network.messages(1)) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
     auto context = [&] {
-      return text("layer '{}' ({})", printable(whole.text(1)), layer_type(layer_field(whole)));
+      std::uint32_t type = layer_field(layers[i]);
+      return text("layer '{}' ({})", printable(layers[i].text(1)), layer_type(type));
     };
-    with_note(context, [&] { layer(whole, place); });
+    bool leaves = with_note(context, [&] {
+      layer(layers[i], place);
+      return may_leave(layers[i]);
+    });
+    if (!leaves) continue;
+    unless_left(*this, place, [&](Place inner) { some_layers(layers.subspan(i + 1), inner); });
+    break;
   }
   --depth_;
 }
 
 void Network::layer(const Message& whole, Place place) {
+  if (++lowered_ > most_lowered) throw Error(Code::bad_input, "there are too many layers, or loops in loops");
   std::uint32_t type = layer_field(whole);
   const Row* row = row_of(type);
   if (!type) throw Error(Code::bad_input, "the layer says nothing of what it does");
@@ -88,7 +107,7 @@ void Network::layer(const Message& whole, Place place) {
     throw Error(Code::unsupported, text("layers of type {} are not supported", layer_type(type)));
   Layer l{*this, place, std::string(whole.text(1)), type, whole.message(type), {}, strings(whole.texts(3)),
           nd_};
-  for (std::string_view name : whole.texts(2)) l.in.push_back(blob(name));
+  for (std::string_view name : whole.texts(2)) l.in.emplace_back(place, blob(name).id());
   Lowered values = row->lower(l);
   if (values.size() < l.outputs.size())
     throw Error(Code::bad_input, text("names {} outputs, it has {}", l.outputs.size(), values.size()));

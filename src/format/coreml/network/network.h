@@ -3,6 +3,8 @@
 // branches and loops use for the networks within them.
 #pragma once
 #include <map>
+#include <optional>
+#include <span>
 
 #include "format/coreml/network/layer.h"
 #include "ir/model_file.h"
@@ -10,6 +12,7 @@
 namespace tl::coreml {
 
 using Blobs = std::map<std::string, Ex, std::less<>>;
+using Reads = std::map<std::string, std::int64_t, std::less<>>;  // how many layers read a name
 
 class Network {
  public:
@@ -25,6 +28,11 @@ class Network {
   void define(std::string_view name, Ex value);
   const std::string& last_output() const { return last_output_; }  // of the layer that was lowered last
 
+  void set(std::string_view name, Ex value);  // define without naming the value
+  // Runs body, takes back what it has defined, and gives that: the values of a nested block by name.
+  template <class Body> Blobs within(const Body& body);
+  Reads& reads() { return reads_; }  // of the whole network; an output of the model counts as one more
+
   // Lowers the layers of a NeuralNetwork message into `place`.
   void layers(const Message& network, Place place);
 
@@ -32,14 +40,18 @@ class Network {
   template <class Test> static bool any_layer(const Message& network, const Test& test, int depth = 0);
 
  private:
+  void some_layers(std::span<const Message> layers, Place place);
   void layer(const Message& whole, Place place);
 
   Graph& graph_;
   StoragePtr file_;
   bool nd_;
   int depth_ = 0;
+  std::int64_t lowered_ = 0;  // layers, those of loops every time
   Blobs blobs_ = {};
+  std::vector<std::pair<std::string, std::optional<Ex>>> changes_ = {};  // names and what they meant before
   std::string last_output_ = {};
+  Reads reads_ = {};
 };
 
 // The networks within a branch or a loop.
@@ -47,6 +59,20 @@ std::vector<Message> inner_networks(std::uint32_t type, const Message& params);
 // The type of a layer, its field in NeuralNetworkLayer; 0 if it has none.
 std::uint32_t layer_field(const Message& whole);
 void check_depth(int depth);
+
+template <class Body> Blobs Network::within(const Body& body) {
+  std::size_t before = changes_.size();
+  body();
+  Blobs given;
+  for (; changes_.size() > before; changes_.pop_back()) {
+    auto& [name, meant] = changes_.back();
+    auto now = blobs_.find(name);
+    given.try_emplace(name, now->second);
+    if (meant) now->second = *meant;
+    else blobs_.erase(now);
+  }
+  return given;
+}
 
 template <class Test> bool Network::any_layer(const Message& network, const Test& test, int depth) {
   check_depth(depth);
