@@ -41,6 +41,7 @@ Lowered lower_inner_product(Layer& layer) {
   m.bias = bias_of(layer, 10, 21, outputs);
   Ex x = layer.in[0];
   if (x.shape().size() < 4) return {product(x, m)};
+  need_elements(x, inputs);
   Ex flat = reshaped(planes(x), {is_known(x.shape()) ? volume(x.shape()) / inputs : -1, inputs});
   return {unplanes(with_ones(product(flat, m)), x)};
 }

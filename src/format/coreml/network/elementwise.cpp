@@ -38,7 +38,7 @@ Ex unary(const Message& p, Ex x) {
     case 2: return inverse(x, {{"epsilon", epsilon}});
     case 3: return pow(x, alpha);
     case 4: return exp(x);
-    case 5: return log(x, {{"epsilon", 0.0}});
+    case 5: return log(x, {{"epsilon", epsilon}});
     case 6: return abs(x);
     case 7: return threshold(x, {{"alpha", alpha}});
     default: throw Error(Code::bad_input, text("there is no unary function number {}", p.integer(1)));

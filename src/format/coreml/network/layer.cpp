@@ -93,6 +93,13 @@ Ex unplanes(Ex y, Ex x) {
   return reshaped_like(y, want, {shape_of(x, 0, rank - 3), shape_of(y, 1, 4)});
 }
 
+void need_elements(Ex x, std::int64_t n) {
+  Shape inner(x.shape().end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(3, x.shape().size())),
+              x.shape().end());
+  if (is_known(inner) && volume(inner) != n)
+    throw Error(Code::bad_input, text("takes {} numbers of each example, it gets {}", n, text_of(inner)));
+}
+
 std::int64_t axis_of(Ex x, std::int64_t axis) { return wrap_axis(axis, x.shape().size()); }
 
 namespace {

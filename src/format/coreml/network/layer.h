@@ -55,6 +55,8 @@ Ex shape_of(Ex x, std::int64_t begin, std::int64_t end);  // dimensions [begin, 
 // x in the shape [N, C, H, W]: what leads is one batch. And back: y, [N, C, H, W], behind what leads in x.
 Ex planes(Ex x);
 Ex unplanes(Ex y, Ex x);
+// Throws Error unless [C, H, W] of x, where it is known, has that many elements.
+void need_elements(Ex x, std::int64_t n);
 // The axis as the layer says it, within the rank of x.
 std::int64_t axis_of(Ex x, std::int64_t axis);
 Ex fp32(Ex x);   // booleans and integers as numbers

@@ -51,6 +51,7 @@ Lowered lower_reshape(Layer& layer) {
   require(target.size() == 3 || target.size() == 4, "the target shape must have 3 or 4 lengths");
   for (Dim d : target) require(d > 0, "the lengths of the target shape must be positive");
   if (target.size() == 4) return {reshaped_sequence(ranked(x, 5), target, last)};
+  need_elements(x, volume(target));
   Ex flat = planes(x);
   if (last) return {unplanes(channel_last(flat, target), x)};
   return {unplanes(reshaped(flat, {-1, target[0], target[1], target[2]}), x)};

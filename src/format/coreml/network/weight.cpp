@@ -19,9 +19,6 @@ struct Codes {  // the fields of a quantised weight
 Codes read_codes(const Message& quantization) {
   Codes out;
   out.bits = quantization.integer(1, 8);
-  if (out.bits < 1 || out.bits > 16)
-    throw Error(Code::bad_input,
-                tl::text("weights are quantised to {} bits; 1 to 16 are possible", out.bits));
   out.linear = quantization.has(101);
   out.scale = quantization.message(101).numbers(1);
   out.bias = quantization.message(101).numbers(2);
@@ -130,7 +127,8 @@ Stored stored_in(const Message& params) {
                         : field == 2  ? 16
                         : field == 31 ? 8
                                       : params.message(40).integer(1, 8);
-    if (bits < 1) bits = 8;  // said where the codes are read
+    if (field == 30 && (bits < 1 || bits > 16))
+      throw Error(Code::bad_input, tl::text("weights are quantised to {} bits; 1 to 16 are possible", bits));
     auto size = static_cast<std::int64_t>(data.size()) * 8 / bits;
     return {field, data, size, field == 30 ? 7 / bits : 0};
   }
