@@ -5,7 +5,8 @@
 
 namespace tl::coreml {
 
-// The value if it is constant or computed in this block from little that is; an empty Tensor otherwise.
-Tensor constant_of(Place, ValueId);
+// The value if it is constant or computed in this block, by nodes from `first` on, from little that is; an
+// empty Tensor otherwise.
+Tensor constant_of(Place, ValueId, std::size_t first = 0);
 
 }  // namespace tl::coreml

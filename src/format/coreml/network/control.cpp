@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "format/coreml/fold.h"
 #include "format/coreml/network/loop.h"
 #include "format/coreml/network/nd.h"
 #include "op/formulas.h"
@@ -57,6 +58,10 @@ struct Side {  // of a branch
 }  // namespace
 
 void choose(Network& net, Place place, const Choice& choice) {
+  if (Tensor known = constant_of(place, choice.condition.id())) {
+    const Body& taken = choice.bodies[to_integers(known).at(0) ? 0 : 1];
+    return taken ? taken(place) : void();
+  }
   std::array<Side, 2> sides;
   for (std::size_t k : {0u, 1u})
     sides[k].given = net.within([&] {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "format/coreml/fold.h"
 #include "format/coreml/model_type.h"
 #include "format/coreml/network/control.h"
 #include "format/coreml/proto.h"
@@ -30,6 +31,17 @@ const Row* row_of(std::uint32_t field) {
   for (const Row& row : rows)
     if (row.field == field) return &row;
   return nullptr;
+}
+
+// A small value that is known already as a constant: shapes are computed layer by layer, and layers that take
+// one see what it is. `first`: of the nodes that the layer has added.
+Ex at_once(const Ex& value, std::size_t first) {
+  constexpr std::int64_t most = 256;
+  Place place = value.place();
+  const Type& type = value.type();
+  if (value.constant() || !type.is_concrete() || volume(type.shape) > most) return value;
+  Tensor known = constant_of(place, value.id(), first);
+  return known ? constant(place, known) : value;
 }
 
 std::vector<std::string> strings(std::vector<std::string_view> views) { return {views.begin(), views.end()}; }
@@ -108,10 +120,11 @@ void Network::layer(const Message& whole, Place place) {
   Layer l{*this, place, std::string(whole.text(1)), type, whole.message(type), {}, strings(whole.texts(3)),
           nd_};
   for (std::string_view name : whole.texts(2)) l.in.emplace_back(place, blob(name).id());
+  std::size_t first = place.block->nodes.size();
   Lowered values = row->lower(l);
   if (values.size() < l.outputs.size())
     throw Error(Code::bad_input, text("names {} outputs, it has {}", l.outputs.size(), values.size()));
-  for (std::size_t i = 0; i < l.outputs.size(); ++i) define(l.outputs[i], values[i]);
+  for (std::size_t i = 0; i < l.outputs.size(); ++i) define(l.outputs[i], at_once(values[i], first));
   if (!l.outputs.empty()) last_output_ = l.outputs.front();
 }
 

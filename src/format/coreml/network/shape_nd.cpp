@@ -151,15 +151,18 @@ Lowered lower_split_nd(Layer& l) {
   return emit_all(ops::split, l.in, attrs);
 }
 
+// Fewer repetitions than dimensions are those of the last ones; more repeat the whole.
 Lowered lower_tile(Layer& l) {
   need_inputs(l, 1, 2);
-  Ex x = l.in[0];
-  std::optional<Integers> reps = l.in.size() == 2 ? constant_integers(l, 1) : l.params.integers(1);
-  if (!reps) return {emit(ops::tile, {x, int32(l.in[1])})};
-  std::size_t rank = rank_of(x);
-  if (reps->size() < rank) reps->insert(reps->begin(), rank - reps->size(), 1);
-  for (; rank < reps->size(); ++rank) x = emit(ops::expand_dims, {x}, {{"axes", Integers{0}}});
-  return {emit(ops::tile, {x, integers(l.place, *reps)})};
+  Ex x = l.in[0], reps = l.in.size() == 2 ? int32(l.in[1]) : integers(l.place, l.params.integers(1));
+  if (rank_of(reps) != 1 || !is_known(reps.shape()[0]))
+    throw Error(Code::unsupported, "takes a list of repetitions whose length is not known");
+  std::size_t rank = rank_of(x), n = static_cast<std::size_t>(reps.shape()[0]);
+  if (n < rank) {
+    Ex ones = integers(l.place, Integers(rank - n, 1));
+    reps = emit(ops::concat, {ones, reps});
+  }
+  return {emit(ops::tile, {ranked(x, n), reps})};
 }
 
 Lowered lower_reverse(Layer& l) {

@@ -42,9 +42,15 @@ Lowered lower_slice_static(Layer& l) {
 
 namespace {
 
+// Of a list that speaks of dimensions, what there is of them: converters write five.
+Integers cut(const Layer& l, Integers list) {
+  list.resize(std::min(list.size(), rank_of(l.in[0])));
+  return list;
+}
+
 // A list that is an input or, without one, a parameter. It must be constant: what comes out depends on it.
 Integers list_of(const Layer& l, std::size_t input, std::uint32_t field, std::string_view what) {
-  if (input >= l.in.size()) return l.params.integers(field);
+  if (input >= l.in.size()) return cut(l, l.params.integers(field));
   if (auto values = constant_integers(l, input)) return *values;
   throw Error(Code::unsupported, text("{} must be constant", what));
 }
@@ -65,11 +71,11 @@ Ex masked(const Layer& l, const Ex& place, const Ex& mask, const Integers& strid
 Lowered lower_slice_dynamic(Layer& l) {
   need_inputs(l, 2, 7);
   Slice s{int32(l.in[1]), {}, {}, {}, {}, {}};
-  s.end = l.in.size() > 2 ? int32(l.in[2]) : integers(l.place, l.params.integers(3));
+  s.end = l.in.size() > 2 ? int32(l.in[2]) : integers(l.place, cut(l, l.params.integers(3)));
   s.strides = list_of(l, 3, 5, "its strides");
   s.squeeze_masks = list_of(l, 6, 6, "its squeeze masks");
   auto mask = [&](std::size_t input, std::uint32_t field, Integers& known, Ex& place) {
-    if (input >= l.in.size()) known = l.params.integers(field);
+    if (input >= l.in.size()) known = cut(l, l.params.integers(field));
     else if (auto values = constant_integers(l, input)) known = *values;
     else place = masked(l, place, l.in[input], s.strides, input == 5);
   };
