@@ -133,7 +133,7 @@ Lowered lower_slice(Layer& layer) {
   const Message& p = layer.params;
   std::int64_t axis = p.integer(4);
   require(axis >= 0 && axis <= 2, "slices are along channels, height or width");
-  return {sliced(ranked(layer.in[0], 3), axis - 3,
+  return {sliced(ranked(layer.in[0], static_cast<std::size_t>(3 - axis)), axis - 3,
                  {p.integer(1), p.integer(2), std::max<std::int64_t>(p.integer(3), 1)})};
 }
 
@@ -156,7 +156,7 @@ Lowered lower_crop(Layer& layer) {
 Lowered lower_padding(Layer& layer) {
   need_inputs(layer, 1);
   const Message& p = layer.params;
-  Ex x = ranked(layer.in[0], 3);
+  Ex x = ranked(layer.in[0], 2);
   std::string mode = p.has(2) ? "reflect" : p.has(3) ? "replicate" : "constant";
   return {emit(ops::pad, {x, integers(x.place(), border(p.message(10)))},
                {{"mode", mode}, {"constant_val", p.message(1).number(1)}})};
