@@ -69,7 +69,7 @@ Measured measure(const Options& options, const Runtime& runtime, int& batch_call
   Clock::time_point start = Clock::now();
   std::shared_ptr<Model> model = Model::load(options.model, runtime);
   Interface interface = model->function(options.function).interface;
-  model->graph(options.function);
+  model->check_runs(options.function);
   if (options.batch > 1 && takes_batch(interface, options.batch)) {
     for (Feature& feature : interface.inputs) feature.shape[0] = options.batch;
     batch_calls = 1;

@@ -41,7 +41,7 @@ int explain(const Options& options, const Model& model, const Step& step) {
 void run_step(const Options& options, const Step& step, const Model& model, State& state,
               const Global& global) {
   const Interface& interface = model.function(step.function).interface;
-  model.graph(step.function);  // before the inputs are read: why it cannot run
+  model.check_runs(step.function);  // before the inputs are read: why it cannot run
   Rows inputs = read_inputs(step, interface);
   if (options.random) fill_with(inputs, random_inputs(interface, global.settings.seed));
   PredictOptions call;

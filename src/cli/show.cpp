@@ -133,10 +133,7 @@ void append_part(std::string& page, const std::string& name, const ModelFile& pa
 std::string why_not_text(const ModelFile& file) {
   if (file.functions.empty())
     return "it holds weights and no program: read them in a script with load_model(…).get_tensor(\"NAME\")";
-  const Function* function = default_function_of(file);
-  if (function->graph) return "";
-  return function->why_not.empty() ? text("models of type {} are not run by this version", file.type)
-                                   : function->why_not;
+  return why_not_run(file, *default_function_of(file));
 }
 
 std::string page_of(const ModelFile& file) {

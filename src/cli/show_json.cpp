@@ -60,8 +60,8 @@ Json json_of_features(std::span<const Feature> features) {
 Json json_of_function(const ModelFile& file, const Function& function) {
   Json ops = Json::object();
   for (const auto& [name, n] : operation_counts(file, function)) ops[name] = n;
-  Json j{{"name", function.name}, {"opset", function.opset}, {"runs", function.graph.has_value()}};
-  if (!function.graph) j["why_not"] = function.why_not;
+  Json j{{"name", function.name}, {"opset", function.opset}, {"runs", true}};
+  if (std::string why = why_not_run(file, function); !why.empty()) j["runs"] = false, j["why_not"] = why;
   j["inputs"] = json_of_features(function.interface.inputs);
   j["outputs"] = json_of_features(function.interface.outputs);
   j["states"] = json_of_features(function.interface.states);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "ir/conversion.h"
 #include "ir/graph.h"
 
 namespace tl {
@@ -50,9 +51,12 @@ struct Interface {
 struct Function {
   std::string name = "main";
   Interface interface = {};
-  std::optional<Graph> graph = {};  // none: recognised and shown, not run
-  std::string why_not = {};         // then: the sentence that says why
-  std::string opset = {};           // "CoreML7", "ios17"
+  std::optional<Graph> graph = {};            // none, and no conversion: recognised and shown, not run
+  std::optional<Conversion> conversion = {};  // instead of a graph
+  bool by_rows = false;  // the graph computes on rows: each input is [rows, n], each output begins with rows
+  Tensor labels = {};    // of a graph by rows: its words and whole numbers are places among these classes
+  std::string why_not = {};  // then: the sentence that says why
+  std::string opset = {};    // "CoreML7", "ios17"
 };
 
 // Turns of an image input into the network's values, where a model file states them apart from its graph:

@@ -150,6 +150,17 @@ bool counts_layers(const ModelFile& file, const Function& function) {
   return !function.graph || file.type.starts_with("neuralNetwork");
 }
 
+std::string why_not_run(const ModelFile& file, const Function& function) {
+  if (function.graph || function.conversion) return "";
+  if (!function.why_not.empty()) return function.why_not;
+  if (file.parts.empty()) return text("models of type {} are not run by this version", file.type);
+  for (const auto& [name, part] : file.parts)
+    if (const Function* f = default_function_of(part))
+      if (std::string why = why_not_run(part, *f); !why.empty())
+        return text("part '{}': {}", printable(name), why);
+  return "";
+}
+
 std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile& file,
                                                                    const Function& function) {
   std::vector<std::pair<std::string, std::int64_t>> counts;

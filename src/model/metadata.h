@@ -38,6 +38,9 @@ bool counts_layers(const ModelFile&, const Function&);
 // How often each operation, or layer, occurs: most frequent first.
 std::vector<std::pair<std::string, std::int64_t>> operation_counts(const ModelFile&, const Function&);
 
+// The sentence that says why the function cannot run; empty if it can.
+std::string why_not_run(const ModelFile&, const Function&);
+
 // The function that runs where none is named; null if there is none.
 const Function* default_function_of(const ModelFile&);
 

@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/convert.h"
 #include "model/feature.h"
+#include "model/row.h"
 #include "op/ops.h"
 #include "pass/retype.h"
 
@@ -94,6 +96,8 @@ struct Model::Bound {
 };
 
 Model::Model(ModelFile file, const Runtime& runtime) : file_(std::move(file)), runtime_(runtime) {
+  for (const auto& [name, part] : file_.parts)
+    parts_.emplace_back(name, std::make_shared<const Model>(part, runtime_));
   std::optional<DType> floating = precision_of(runtime_, file_);
   if (!floating) return;
   for (Function& function : file_.functions)
@@ -119,16 +123,27 @@ const Function& Model::function(std::string_view name) const {
                                     did_you_mean(name, names), listed(names)));
 }
 
-const Graph& Model::graph(std::string_view name) const {
-  const Function& f = function(name);
+const Graph& Model::graph(const Function& f) const {
   if (f.graph) return *f.graph;
   throw Error(Code::unsupported,
-              f.why_not.empty() ? text("a model of type {} cannot run yet", file_.type) : f.why_not);
+              f.why_not.empty() ? text("a model of type {} cannot run", file_.type) : f.why_not);
+}
+
+void Model::check_runs(std::string_view name) const {
+  const Function& f = function(name);
+  if (f.conversion) return;
+  if (parts_.empty()) return void(graph(f));
+  for (const auto& [part, model] : parts_)
+    with_note([&part = part] { return text("part '{}'", printable(part)); },
+              [&model = model] { model->check_runs(); });
 }
 
 State Model::make_state(std::string_view name) const {
   State state;
-  const Graph& g = graph(name);
+  for (const auto& [part, model] : parts_) state.cells.merge(model->make_state().cells);
+  const Function& f = function(name);
+  if (!f.graph) return state;
+  const Graph& g = *f.graph;
   for (ValueId v : g.body.inputs) {
     const Type& type = g.type(v);
     if (type.kind != Type::Kind::state) continue;
@@ -141,7 +156,6 @@ State Model::make_state(std::string_view name) const {
 
 Model::Bound Model::bind(const Function& f, const Graph& g, const Features& inputs,
                          const PredictOptions& options) const {
-  check_names(f.interface, inputs);
   Bound bound;
   State fresh;
   for (ValueId v : g.body.inputs) {
@@ -196,17 +210,22 @@ std::shared_ptr<const plan::Plan> Model::plan_for(const Function& f, const Graph
 
 void Model::prepare(const Features& inputs, const PredictOptions& options) const {
   const Function& f = function(options.function);
-  const Graph& g = graph(options.function);
-  plan_for(f, g, bind(f, g, inputs, options).types, options.keep);
+  if (!f.graph) {
+    check_runs(options.function);
+    if (!parts_.empty()) predict(inputs, options);  // what parts take is known when others have run
+    return;
+  }
+  std::vector<Type> types;
+  if (f.by_rows)
+    for (const Tensor& t : rows_of_inputs(f, inputs).values) types.push_back(t.type());
+  else types = bind(f, *f.graph, inputs, options).types;
+  plan_for(f, *f.graph, types, options.keep);
 }
 
-Features Model::predict(const Features& inputs, const PredictOptions& options) const {
+std::vector<RunValue> Model::run(const plan::Plan& plan, std::span<const RunValue> values,
+                                 const PredictOptions& options) const {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
-  const Function& f = function(options.function);
-  const Graph& g = graph(options.function);
-  Bound bound = bind(f, g, inputs, options);
-  std::shared_ptr<const plan::Plan> plan = plan_for(f, g, bound.types, options.keep);
   double limit = runtime_.settings().timeout;
   std::function<bool()> late = [&] {
     return std::chrono::duration<double>(Clock::now() - start).count() > limit;
@@ -214,13 +233,21 @@ Features Model::predict(const Features& inputs, const PredictOptions& options) c
   plan::RunOptions run{runtime_.settings().seed, limit > 0 ? &late : nullptr, options.profile};
   std::vector<RunValue> results;
   try {
-    plan->run(bound.values, results, run);
+    plan.run(values, results, run);
   } catch (const Error& e) {
     if (e.code() == Code::interrupted && limit > 0)
       throw Error(Code::bad_input, text("the run took longer than {:g} s and was stopped", limit));
     throw;
   }
-  std::vector<std::string> names = g.output_names;
+  return results;
+}
+
+Features Model::predict_graph(const Function& f, const Features& inputs,
+                              const PredictOptions& options) const {
+  Bound bound = bind(f, *f.graph, inputs, options);
+  std::vector<RunValue> results =
+      run(*plan_for(f, *f.graph, bound.types, options.keep), bound.values, options);
+  std::vector<std::string> names = f.graph->output_names;
   names.insert(names.end(), options.keep.begin(), options.keep.end());
   Features outputs;
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -229,6 +256,34 @@ Features Model::predict(const Features& inputs, const PredictOptions& options) c
                          to_output(declared ? *declared : undeclared(names[i], results[i]), results[i]));
   }
   return outputs;
+}
+
+Features Model::predict_rows(const Function& f, const Features& inputs, const PredictOptions& options) const {
+  RowInputs rows = rows_of_inputs(f, inputs);
+  std::vector<Type> types;
+  for (const Tensor& t : rows.values) types.push_back(t.type());
+  std::vector<RunValue> values(rows.values.begin(), rows.values.end());
+  std::vector<RunValue> results = run(*plan_for(f, *f.graph, types, options.keep), values, options);
+  Features outputs;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto* t = std::get_if<Tensor>(&results[i]);
+    TL_ASSERT(t);
+    bool kept = i >= f.graph->output_names.size();
+    const std::string& name =
+        kept ? options.keep[i - f.graph->output_names.size()] : f.graph->output_names[i];
+    const Feature* declared = find_feature(f.interface.outputs, name);
+    outputs.emplace_back(name, declared ? from_rows(f, *declared, *t, rows.batch) : FeatureValue(*t));
+  }
+  return outputs;
+}
+
+Features Model::predict(const Features& inputs, const PredictOptions& options) const {
+  const Function& f = function(options.function);
+  check_names(f.interface, inputs);
+  if (!parts_.empty()) return predict_parts(f, inputs, options);
+  if (f.conversion) return convert(f, inputs);
+  graph(f);
+  return f.by_rows ? predict_rows(f, inputs, options) : predict_graph(f, inputs, options);
 }
 
 }  // namespace tl

@@ -32,26 +32,34 @@ class Model {
   const Runtime& runtime() const { return runtime_; }
   // Throws Error that lists the names.
   const Function& function(std::string_view name = {}) const;
-  // The function's graph; throws Error that says why there is none.
-  const Graph& graph(std::string_view function = {}) const;
+  // Throws Error that says why the function cannot run, if it cannot.
+  void check_runs(std::string_view function = {}) const;
 
   State make_state(std::string_view function = {}) const;  // zeros
 
   // Outputs in the order of the interface. Missing optional inputs take their default; unknown names are an
-  // error that lists the names. Safe from several threads.
+  // error that lists the names. Safe from several threads. Classic models (trees, vectors, neighbours …) and
+  // pipelines of them also take many examples at once, arrays with one more dimension than is declared, and
+  // then give arrays of [rows, …].
   Features predict(const Features& inputs, const PredictOptions& = {}) const;
 
   // Plans for the shapes of these inputs without running; what `bench` times as loading.
   void prepare(const Features& inputs, const PredictOptions& = {}) const;
 
  private:
-  struct Bound;  // inputs in the graph's order
+  struct Bound;                               // inputs in the graph's order
+  const Graph& graph(const Function&) const;  // throws Error that says why there is none
   Bound bind(const Function&, const Graph&, const Features&, const PredictOptions&) const;
   std::shared_ptr<const plan::Plan> plan_for(const Function&, const Graph&, std::span<const Type>,
                                              std::span<const std::string> keep) const;
+  std::vector<RunValue> run(const plan::Plan&, std::span<const RunValue>, const PredictOptions&) const;
+  Features predict_graph(const Function&, const Features&, const PredictOptions&) const;
+  Features predict_rows(const Function&, const Features&, const PredictOptions&) const;
+  Features predict_parts(const Function&, const Features&, const PredictOptions&) const;
 
   ModelFile file_;
   const Runtime& runtime_;
+  std::vector<std::pair<std::string, std::shared_ptr<const Model>>> parts_ = {};  // of a pipeline, in order
   mutable std::mutex mutex_;
   struct Cached {
     std::string key;

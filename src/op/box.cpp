@@ -91,7 +91,7 @@ constinit const OpDef ops::pick_boxes{
     .name = "pick_boxes",
     .doc =
         "Boxes (centre x, centre y, width, height) by descending score, without those that overlap a better "
-        "one.",
+        "one",
     .inputs = {"scores", "boxes", "iou_threshold", "score_threshold"},
     .attrs = {{"per_class", AttrKind::boolean, "false"},
               {"least", AttrKind::integer, "0"},

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "format/coreml/classic/classic.h"
 #include "format/coreml/coremldata.h"
 #include "format/coreml/description.h"
 #include "format/coreml/metadata.h"
@@ -72,7 +73,8 @@ void read_folders(const Folder& folder, const Description& description, ModelFil
                                         read_compiled(join_path(folder.path, name), folder.depth + 1));
               });
   }
-  show_only(description, file, why_not_run(file.type));
+  show_only(description, file, "");
+  check_wiring(file);
 }
 
 ModelFile read_embedded(const CompiledData& data, const Folder& folder) {

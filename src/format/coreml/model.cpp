@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "format/coreml/classic/classic.h"
 #include "format/coreml/compiled.h"
 #include "format/coreml/mil_proto.h"
 #include "format/coreml/model_type.h"
@@ -27,6 +28,7 @@ struct Parts {  // of the outermost message
   std::int64_t version = 0;
   std::string_view description = {}, content = {};
   std::uint32_t type = 0;
+  bool updatable = false;
 };
 
 Parts read_parts(std::string_view message) {
@@ -35,6 +37,7 @@ Parts read_parts(std::string_view message) {
     switch (field.tag_and_type()) {
       case varint(1): out.version = field.get_int32(); break;
       case bytes(2): out.description = view(field); break;
+      case varint(10): out.updatable = field.get_bool(); break;
       default:
         if (field.tag() < 200 || field.wire_type() != protozero::pbf_wire_type::length_delimited)
           return field.skip();
@@ -92,6 +95,7 @@ void list_layers(std::string_view network, Counts& counts, std::vector<NamedTens
 
 bool is_network(std::uint32_t type) { return type == 303 || type == 403 || type == 500; }
 bool is_pipeline(std::uint32_t type) { return type >= 200 && type <= 202; }
+bool is_composed(std::uint32_t type) { return is_pipeline(type) || type == 556; }
 
 // ---- pipelines
 
@@ -101,6 +105,7 @@ struct Source {               // what a message may refer to
 };
 
 ModelFile read_nested(std::string_view message, const Source& source, int depth);
+ModelFile read_any(const std::string& path, int depth = 0);
 
 void read_pipeline(std::string_view message, ModelFile& file, const Source& source, int depth) {
   if (depth >= deepest_pipeline)
@@ -139,8 +144,26 @@ void recognise(const Parts& parts, const Description& description, const Source&
   Function f;
   if (const Interface* interface = description.of("")) f.interface = *interface;
   if (is_network(parts.type)) lower_network(Message(parts.content), parts.type, source.file, f);
-  else f.why_not = why_not_run(file.type);
+  else if (!is_composed(parts.type)) lower_classic(parts.type, Message(parts.content), f);
   file.functions.push_back(std::move(f));
+  if (is_pipeline(parts.type)) check_wiring(file);
+}
+
+// The model that a linked one names, as its only part.
+void read_link(std::string_view message, const Source& source, int depth, ModelFile& file) {
+  if (depth >= deepest_pipeline)
+    throw Error(Code::bad_input, text("models are linked deeper than {}", deepest_pipeline));
+  std::vector<std::string> names = linked_names(Message(message));
+  for (const std::string& name : names) {
+    std::string path = join_path(source.folder, name);
+    bool there = is_file(path) || looks_compiled(path) || is_file(join_path(path, "Manifest.json"));
+    if (source.folder.empty() || !there) continue;
+    with_note([&] { return text("the linked model '{}'", printable(name)); },
+              [&] { file.parts.emplace_back(name, read_any(path, depth + 1)); });
+    return;
+  }
+  file.functions.front().why_not =
+      text("links to the model '{}', which is not beside it", printable(names.empty() ? "" : names.front()));
 }
 
 ModelFile read_nested(std::string_view message, const Source& source, int depth) {
@@ -163,6 +186,8 @@ ModelFile read_nested(std::string_view message, const Source& source, int depth)
   if (is_pipeline(parts.type))
     read_pipeline(parts.type == 202 ? parts.content : wrapped_pipeline(parts.content), file, source, depth);
   recognise(parts, description, source, file);
+  if (parts.type == 556) read_link(parts.content, source, depth, file);
+  if (parts.updatable) file.meta.push_back({"updatable", {true}});
   return file;
 }
 
@@ -174,15 +199,16 @@ ModelFile read_model(Bytes content, const std::string& model_folder, const Stora
 
 namespace {
 
-ModelFile read_file(const std::string& path) {
+ModelFile read_file(const std::string& path, int depth) {
   StoragePtr file = map_file(path);
-  return read_model({file->data(), file->size()}, parent_path(path), file);
+  std::string folder = parent_path(path);
+  return reading([&] { return read_nested(as_text({file->data(), file->size()}), {folder, file}, depth); });
 }
 
-ModelFile read_any(const std::string& path) {
-  if (looks_compiled(path)) return read_compiled(path);
+ModelFile read_any(const std::string& path, int depth) {
+  if (looks_compiled(path)) return read_compiled(path, depth);
   bool package = is_folder(path);
-  ModelFile file = read_file(package ? root_model(path) : path);
+  ModelFile file = read_file(package ? root_model(path) : path, depth);
   file.container = package ? "mlpackage" : "mlmodel";
   return file;
 }

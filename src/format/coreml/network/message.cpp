@@ -89,6 +89,16 @@ std::vector<double> Message::numbers(std::uint32_t tag) const {
   return {found.begin(), found.end()};
 }
 
+std::vector<double> Message::doubles(std::uint32_t tag) const {
+  std::vector<double> found;
+  each_of(whole_, tag, [&](Field& field) {
+    bool fixed = field.wire_type() == protozero::pbf_wire_type::fixed64;
+    if (fixed || field.wire_type() == length_delimited) append_fixed(field, found);
+    else field.skip();
+  });
+  return found;
+}
+
 std::uint32_t Message::choice(std::uint32_t first, std::uint32_t last) const {
   std::uint32_t found = 0;
   reading([&] {

@@ -26,6 +26,7 @@ class Message {
   std::vector<Message> messages(std::uint32_t tag) const;
   std::vector<std::int64_t> integers(std::uint32_t tag) const;  // repeated, packed or not; bools too
   std::vector<double> numbers(std::uint32_t tag) const;         // repeated floats, packed or not
+  std::vector<double> doubles(std::uint32_t tag) const;         // repeated doubles
   // Of a oneof of messages: which of [first, last] is there; 0 if none.
   std::uint32_t choice(std::uint32_t first, std::uint32_t last) const;
 
