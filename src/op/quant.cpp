@@ -114,8 +114,6 @@ void reference_blockwise(const ReferenceCall& call) {
   shift_and_scale(call, in_blocks(call, 1), in_blocks(call, 2));
 }
 
-double round_half_even(double x) { return x - std::remainder(x, 1.0); }
-
 struct Range {
   double low, high;
 };
@@ -132,7 +130,7 @@ void reference_quantize(const ReferenceCall& call) {
   call.out[0].shape = x.shape;
   call.out[0].data.resize(x.data.size());
   for (std::int64_t i = 0; i < x.size(); ++i) {
-    double q = round_half_even(x.data[static_cast<std::size_t>(i)] / scale.at(i, 1)) + zero.at(i, 0);
+    double q = std::nearbyint(x.data[static_cast<std::size_t>(i)] / scale.at(i, 1)) + zero.at(i, 0);
     call.out[0].data[static_cast<std::size_t>(i)] = q == q ? std::clamp(q, range.low, range.high) : 0;
   }
 }

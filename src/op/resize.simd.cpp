@@ -77,7 +77,7 @@ namespace tl::HWY_NAMESPACE {
 namespace {
 
 HWY_INLINE Real blend(Real a, Real b, Real part) {
-  return select(part == 0, a, multiply_add(part, b - a, a));
+  return select(part == 0, a, multiply_add(part, b, (1 - part) * a));  // an infinity beside a number stays one
 }
 
 // ---- linear
@@ -143,7 +143,7 @@ template <class T> class LinearResize final : public Kernel {
     }
     for (; j < plan_.out_width; ++j) {
       float a = from[low[j]], p = plan_.part[static_cast<std::size_t>(j)];
-      to[j] = p == 0 ? a : a + p * (from[high[j]] - a);
+      to[j] = p == 0 ? a : (1 - p) * a + p * from[high[j]];
     }
   }
 

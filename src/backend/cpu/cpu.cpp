@@ -2,6 +2,7 @@
 // Kernel rows in the order of op/kernels.def; the first that takes the node wins.
 #include "backend/cpu/cpu.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "op/kernels.h"
@@ -38,14 +39,28 @@ const Rows& rows_of(Isa isa) {
   return rows<Isa::base>();
 }
 
+class Nothing : public Kernel {  // every output is empty
+  void run(const KernelCall&) const noexcept override {}
+};
+
+bool is_empty(const Type& type) { return type.is_tensor() && volume(type.shape) == 0; }
+
 }  // namespace
+
+std::unique_ptr<Kernel> make(const KernelRow& row, const KernelRequest& request) {
+  if (!request.out.empty() && std::all_of(request.out.begin(), request.out.end(), is_empty))
+    return std::make_unique<Nothing>();
+  // What becomes of nothing (a sum of no terms) is left to the reference: no kernel need think of it.
+  if (!request.in.empty() && request.has(0) && is_empty(request.in[0])) return nullptr;
+  return row.make(request);
+}
 
 Chosen choose(const KernelRequest& request) {
   const Rows& rows = rows_of(request.machine.isa);
   auto found = rows.find(&request.op);
   if (found == rows.end()) return {};
   for (const KernelRow* row : found->second)
-    if (auto kernel = row->make(request)) return {std::move(kernel), row->name};
+    if (auto kernel = make(*row, request)) return {std::move(kernel), row->name};
   return {};
 }
 

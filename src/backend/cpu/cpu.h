@@ -5,6 +5,9 @@
 
 namespace tl::cpu {
 
+// The row's kernel for this node, null where it refuses; what is empty never reaches a row.
+std::unique_ptr<Kernel> make(const KernelRow&, const KernelRequest&);
+
 struct Chosen {
   std::unique_ptr<Kernel> kernel = {};  // null: no row took the node
   std::string_view name = {};
