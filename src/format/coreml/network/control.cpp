@@ -39,7 +39,10 @@ Ex stand_in(Place place, const Type& type) {
   return emit(ops::fill, {integers(place, shape)}, {{"value", 0.0}});
 }
 
-Ex holds(const Ex& condition) { return one_number(greater(abs(condition), 1e-6)); }
+Ex holds(const Ex& condition) {
+  Ex inside = truth_in(condition);
+  return one_number(inside ? inside : greater(abs(condition), 1e-6));
+}
 
 namespace {
 

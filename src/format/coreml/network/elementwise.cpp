@@ -36,7 +36,7 @@ Ex unary(const Message& p, Ex x) {
     case 0: return sqrt(x);
     case 1: return rsqrt(x, {{"epsilon", epsilon}});
     case 2: return inverse(x, {{"epsilon", epsilon}});
-    case 3: return pow(x, alpha);
+    case 3: return alpha == 1 ? x : alpha == 2 ? square(x) : pow(x, alpha);
     case 4: return exp(x);
     case 5: return log(x, {{"epsilon", epsilon}});
     case 6: return abs(x);
@@ -65,7 +65,7 @@ Lowered lower_add(Layer& layer) {
 
 Lowered lower_multiply(Layer& layer) {
   if (layer.in.size() == 1) return {layer.in[0] * layer.params.number(1)};
-  return {joined(layer, [](Ex a, Ex b) { return a * b; })};
+  return {joined(layer, times)};
 }
 
 Lowered lower_average(Layer& layer) {

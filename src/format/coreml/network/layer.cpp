@@ -104,15 +104,55 @@ std::int64_t axis_of(Ex x, std::int64_t axis) { return wrap_axis(axis, x.shape()
 
 namespace {
 
+constexpr std::size_t lookback = 64;  // nodes: what a layer uses was mostly made just before
+
+// The last of the nodes before that satisfies test(node); null if there is none near.
+template <class Test> const Node* recent(Place place, const Test& test) {
+  const std::vector<Node>& nodes = place.block->nodes;
+  for (std::size_t i = nodes.size(); i-- > 0 && nodes.size() - i <= lookback;)
+    if (test(nodes[i])) return &nodes[i];
+  return nullptr;
+}
+
+const Node* maker(const Ex& x) {
+  return recent(x.place(), [&](const Node& n) { return n.outputs.size() == 1 && n.outputs[0] == x.id(); });
+}
+
+// A number that was made of a truth or an integer is that again, and what was cast already is not cast again.
 Ex as(const Ex& x, DType dtype) {
-  const Tensor* t = x.type().dtype == dtype ? nullptr : x.constant();
-  return t ? constant(x.place(), converted(*t, dtype)) : cast(x, dtype);
+  if (x.type().dtype == dtype) return x;
+  if (const Tensor* t = x.constant()) return constant(x.place(), converted(*t, dtype));
+  Place p = x.place();
+  if (const Node* made = maker(x); made && made->op == &ops::cast)
+    if (Ex before{p, made->inputs[0]}; before.type().dtype == dtype && !is_float(dtype)) return before;
+  const Node* same = recent(p, [&](const Node& n) {
+    return n.op == &ops::cast && n.inputs[0] == x.id() && p.graph->type(n.outputs[0]).dtype == dtype;
+  });
+  return same ? Ex{p, same->outputs[0]} : cast(x, dtype);
 }
 
 }  // namespace
 
+Ex times(Ex a, Ex b) {
+  for (const auto& [x, gate] : {std::pair(a, b), std::pair(b, a)}) {
+    const Node* made = gate.is_literal() ? nullptr : maker(gate);
+    if (made && made->op == &ops::sigmoid && made->inputs[0] == x.id()) return silu(x);
+  }
+  return a * b;
+}
+
 Ex fp32(Ex x) { return as(x, DType::f32); }
 Ex int32(Ex x) { return as(x, DType::i32); }
-Ex truth(Ex x) { return x.type().dtype == DType::boolean ? x : not_equal(x, 0); }
+Ex truth_in(Ex x) {
+  if (x.type().dtype == DType::boolean) return x;
+  const Node* made = maker(x);
+  Ex before = made && made->op == &ops::cast ? Ex{x.place(), made->inputs[0]} : Ex{};
+  return before && before.type().dtype == DType::boolean ? before : Ex{};
+}
+
+Ex truth(Ex x) {
+  Ex inside = truth_in(x);
+  return inside ? inside : not_equal(x, 0);
+}
 
 }  // namespace tl::coreml

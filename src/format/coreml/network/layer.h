@@ -59,8 +59,10 @@ Ex unplanes(Ex y, Ex x);
 void need_elements(Ex x, std::int64_t n);
 // The axis as the layer says it, within the rank of x.
 std::int64_t axis_of(Ex x, std::int64_t axis);
-Ex fp32(Ex x);   // booleans and integers as numbers
-Ex int32(Ex x);  // numbers as indices or lengths
-Ex truth(Ex x);  // other than 0
+Ex fp32(Ex x);         // booleans and integers as numbers
+Ex int32(Ex x);        // numbers as indices or lengths
+Ex truth(Ex x);        // other than 0
+Ex truth_in(Ex x);     // that x was made a number of; nothing if it was not
+Ex times(Ex a, Ex b);  // a product, also of x and its sigmoid
 
 }  // namespace tl::coreml

@@ -50,6 +50,11 @@ Lowered reduce(Layer& l, const OpDef& op) {
   Lowered lower_##name(Layer& l) { return reduce(l, ops::op); }
 #include "format/coreml/network/row.def"
 
+Lowered lower_multiply_broadcastable(Layer& l) {
+  need_inputs(l, 2);
+  return {times(l.in[0], l.in[1])};
+}
+
 Lowered lower_logical_not(Layer& l) {
   need_inputs(l, 1);
   return {fp32(equal(l.in[0], 0))};
