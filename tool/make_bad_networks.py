@@ -131,6 +131,85 @@ def graphs():
     ), "there is no 'q' before it"
 
 
+def newer():
+    def one(kind, params=b"", inputs=("x",), outputs=("y",), shape=(2, 4, 4)):
+        return network(layer(kind, params, inputs, outputs), shape=shape, exact=True, outputs=outputs or ("y",))
+
+    yield "transpose", one(985, ints(1, [0, 2])), "layer 'l' (transpose): "
+    yield "squeeze_axis", one(1120, ints(1, [5])), "layer 'l' (squeeze): "
+    yield "squeeze_nothing", one(1120), "layer 'l' (squeeze): has no axes"
+    yield "expand_dims", one(1125, ints(1, [0, 0])), "named twice"
+    yield "reshape_static", one(1140, ints(1, [5, 5])), "layer 'l' (reshapeStatic): "
+    yield "reshape_two", one(1140, ints(1, [-1, -1])), "more than one -1"
+    yield "reshape_huge", one(1140, ints(1, [2**40, 2**40])), "layer 'l' (reshapeStatic): "
+    yield "reshape_preserving", one(1150, ints(1, [-1])), "is not of the rank of [2, 4, 4]"
+    yield "broadcast", one(1105, ints(1, [2, 3, 4])), "layer 'l' (broadcastToStatic): "
+    yield "concat_axis", one(980, num(1, 9), ["x", "x"]), "layer 'l' (concatND): "
+    yield "split_outputs", one(975, num(2, 3), outputs=["y", "z"]), "splits into 3 parts, but has 2 outputs"
+    yield "split_sizes", one(975, num(2, 2) + ints(3, [1, 4]), outputs=["y", "z"]), "layer 'l' (splitND): "
+    yield "tile", one(920, ints(1, [2, -1, 2])), "layer 'l' (tile): "
+    yield "reverse", one(960, ints(1, [1])), "says of 1 dimensions whether to reverse them"
+    yield "windows", one(1005, num(1, 1) + num(2, 9) + num(3, 1)), "layer 'l' (slidingWindows): "
+    yield "slice_stride", one(995, ints(1, [0] * 3) + ints(3, [1] * 3) + ints(5, [0] * 3)), "(sliceStatic): "
+    yield "pad_amounts", one(1155, ints(2, [1, 1])), "has 2 amounts of padding; a blob of rank 3 needs 6"
+    yield "fill", one(1085, ints(1, [2, -2]) + ints(2, [2, -2]), []), "has a negative dimension"
+    yield "fill_huge", one(1085, ints(2, [2**40, 2**40]), []), "layer 'l' (fillStatic): "
+    yield "constant_short", one(1070, ints(1, [2, 2]) + sub(2, reals(1, [1])), []), "there are 1 weights"
+    yield "range", one(635, real(1, 5) + real(3, 0), []), "layer 'l' (rangeStatic): "
+    yield "scatter_mode", one(954, num(2, 7), ["x", "x", "x"]), "has mode 7, which is not one of 0 to 6"
+    yield "gather_inputs", one(930), "layer 'l' (gather): takes 2 inputs, 1 are given"
+    yield "top_k", one(1015, num(2, 9), outputs=["y", "z"]), "layer 'l' (topK): "
+    yield "top_none", one(1015, outputs=["y", "z"]), "asks for 0 elements"
+    yield "reduce_axes", one(1270, ints(1, [3])), "layer 'l' (reduceSum): "
+    yield "triangle", one(1320, num(1, -1), shape=[4]), "takes matrices, not a vector"
+    yield "boxes", one(1400, num(3, 5), ["x", "x"], ["y", "z", "v", "w"], (2, 4, 3)), "layer 'l' (NonMaximumSuppression): "
+
+
+def recurrent():
+    sizes, gates = num(1, 3) + num(2, 2), sub(10, sub(40)) + sub(10, sub(30)) * 2
+    w, r = reals(1, [0] * 6), reals(1, [0] * 4)
+    all_of = b"".join(sub(1 + k, w) + sub(20 + k, r) for k in range(4))
+
+    def lstm(params, **more):
+        return network(layer(420, params), shape=(3,), **more)
+
+    yield "lstm_sizes", lstm(num(1, 3) + gates), "takes vectors of 3 and gives ones of 0"
+    yield "lstm_huge", lstm(num(1, 2**40) + num(2, 2**40) + gates), "layer 'l' (uniDirectionalLSTM): takes vectors"
+    yield "lstm_activations", lstm(sizes + sub(10, sub(40)) + sub(20, all_of)), "has 1 activations, it needs 3"
+    yield "lstm_no_weights", lstm(sizes + gates), "weights are missing"
+    few = sub(1, r) + all_of[len(sub(1, w)) :]
+    yield "lstm_weights", lstm(sizes + gates + sub(20, few)), "there are 4 weights, the shape [2, 3] needs 6"
+    yield "lstm_width", lstm(num(1, 4) + num(2, 2) + gates + sub(20, all_of)), "there are 6 weights"
+    yield "lstm_bias", lstm(sizes + gates + sub(15, num(20, 1)) + sub(20, all_of)), "weights are missing"
+    yield "lstm_rank", lstm(sizes + gates + sub(20, all_of), exact=True), "takes [Seq, Batch, C, 1, 1], not [3]"
+    both = sizes + gates + sub(20, all_of)
+    yield "lstm_one_way", network(layer(430, both), shape=(3,)), "has the weights of 1 directions, it needs 2"
+
+
+def control():
+    def of(*layers, **more):
+        return network(*layers, exact=True, **more)
+
+    def loop(body, params=num(1, 3), inputs=()):
+        return layer(615, params + sub(4, body), inputs, [])
+
+    copy = layer(600)
+    yield "loop_endless", of(copy, loop(copy, b"")), "has no condition and no number of rounds"
+    yield "loop_negative", of(copy, loop(copy, num(1, -1))), "has -1 as its number of rounds"
+    yield "loop_condition", of(copy, loop(copy, sub(2, "c"))), "layer 'l' (loop): there is no 'c' before it"
+    yield "loop_body", of(copy, loop(layer(130, sub(10), ["q"]))), "layer 'l' (loop): layer 'l' (activation): there is no 'q'"
+    yield "break_outside", of(copy, layer(620, b"", [], [])), "layer 'l' (loopBreak): is not in a loop"
+    jump = layer(605, sub(1, layer(625, b"", [], [])), ["c"], [])
+    mean = layer(1280, num(3, 1), outputs=["c"])
+    yield "continue_outside", of(copy, mean, jump), "(loopContinue): is not in a loop"
+    yield "branch_inputs", of(layer(605, sub(1, copy), [], [])), "layer 'l' (branch): takes 1 input, 0 are given"
+    yield "branch_condition", of(copy, layer(605, sub(1, copy), ["x"], [])), "layer 'l' (branch): "
+    nested = copy
+    for _ in range(80):
+        nested = loop(nested)
+    yield "loop_deep", of(copy, nested), "networks are nested deeper than 64"
+
+
 def seeds():
     conv = layer(100, convolution(more=num(70, 1) + sub(91, reals(1, [1, 2]))), outputs=["a"])
     pool = layer(120, ints(10, [2, 2]) + ints(20, [2, 2]) + sub(32, ints(10, [0, 0])), ["a"], ["b"])
@@ -148,7 +227,7 @@ def seeds():
 
 
 def main():
-    write_cases(pathlib.Path("test/format/bad/network"), [*weights(), *graphs()], ".mlmodel")
+    write_cases(pathlib.Path("test/format/bad/network"), [*weights(), *graphs(), *newer(), *recurrent(), *control()], ".mlmodel")
     for name, content in seeds():
         write(pathlib.Path("test/fuzz/corpus/coreml_model") / name, content)
 

@@ -54,11 +54,11 @@ void read_weights(Layer& l, const Lstm& s, Direction& d, bool negate) {
   d.w = stacked(l, parts(1, 2, {4, 3}), {n, s.size.input});
   d.r = stacked(l, parts(20, 21, {23, 22}), {n, n});
   if (s.peepholes) d.p = stacked(l, parts(60, 61, {62}), {n});
-  if (!s.bias && !s.forget_bias) return;
   std::vector<Part> biases = parts(40, 41, {43, 42});
-  if (!s.bias) biases.assign(4, {});
   if (s.forget_bias && !negate) biases[1].plus = 1;
-  d.b = stacked(l, biases, {n});
+  if (!s.bias)
+    for (Part& part : biases) part.factor = 0;
+  if (s.bias || s.forget_bias) d.b = stacked(l, biases, {n});
 }
 
 // ---- as the operation

@@ -52,8 +52,10 @@ Ex stacked(Layer& l, std::span<const Part> parts, const Shape& part) {
   whole[0] *= static_cast<Dim>(parts.size());
   Tensor all(DType::f32, whole);
   float* to = all.writable<float>().data();
+  auto each = static_cast<std::size_t>(volume(part));
   for (const Part& p : parts) {
-    Tensor t = converted(*weight(l, p.weight, part).constant(), DType::f32);
+    Tensor t = p.factor == 0 ? from_doubles(std::vector<double>(each), DType::f32, part)
+                             : converted(*weight(l, p.weight, part).constant(), DType::f32);
     to = std::transform(t.as<float>().begin(), t.as<float>().end(), to,
                         [&](float x) { return static_cast<float>(p.factor * x + p.plus); });
   }

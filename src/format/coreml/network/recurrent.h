@@ -22,11 +22,11 @@ std::optional<std::string> activation_word(const Message& activation);
 // The activation as nodes, whatever it is.
 Ex activated(Layer&, const Message& activation, const Ex& x);
 
-struct Part {  // of a stack: WeightParams, and what to do with them
+struct Part {  // of a stack: factor * WeightParams + plus; they need not be there if the factor is 0
   Message weight = {};
   double factor = 1, plus = 0;
 };
-// Parts of the same shape one after another, as one constant; those without data are zeros.
+// Parts of the same shape one after another, as one constant.
 Ex stacked(Layer&, std::span<const Part>, const Shape& part);
 
 // ---- blobs: x is [Seq, Batch, C, 1, 1], a state [1, Batch, C, 1, 1]
