@@ -445,8 +445,9 @@ def write_cases(folder, cases, suffix=""):
         (folder / f"{name}{suffix}.expect").write_text(message + "\n")
 
 
-def write_seeds(folder, seeds):
-    shutil.rmtree(folder, ignore_errors=True)
+def write_seeds(folder, seeds, fresh=True):
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
     for name, content in seeds.items():
         write(folder / name, content)
 
@@ -473,6 +474,9 @@ def main():
             "pipeline": model(sub(1, model(b"", kind=900)) + sub(2, "a"), kind=202),
         },
     )
+    from make_bad_classic import write_all  # which uses the words above
+
+    write_all(bad, corpus)
     body = (
         f'tensor<fp32, [4]> w = const()[name = string("w"), val = {BLOB}];\n'
         "tensor<fp32, [1, 4]> y = add(x = x, y = w);"
