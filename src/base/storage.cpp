@@ -23,11 +23,23 @@ class Allocated final : public Storage {
  public:
   explicit Allocated(std::size_t size) {
     if (size > SIZE_MAX - 2 * line) throw Error(Code::out_of_memory, "out of memory");
-    data_ = static_cast<std::byte*>(std::aligned_alloc(line, (size / line + 1) * line));
+    data_ = size < own_pages ? static_cast<std::byte*>(std::aligned_alloc(line, (size / line + 1) * line))
+                             : map(size);
     if (!data_) throw Error(Code::out_of_memory, text("out of memory: {} bytes were asked for", size));
     size_ = size;
   }
-  ~Allocated() override { std::free(data_); }
+  ~Allocated() override {
+    if (size_ < own_pages) std::free(data_);
+    else munmap(data_, size_);
+  }
+
+ private:
+  // From here on pages of their own: the allocator would keep what one weight after the other leaves behind.
+  static constexpr std::size_t own_pages = std::size_t{4} << 20;
+  static std::byte* map(std::size_t size) {
+    void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+  }
 };
 
 class Mapped final : public Storage {

@@ -77,7 +77,8 @@ namespace tl::HWY_NAMESPACE {
 namespace {
 
 HWY_INLINE Real blend(Real a, Real b, Real part) {
-  return select(part == 0, a, multiply_add(part, b, (1 - part) * a));  // an infinity beside a number stays one
+  return select(part == 0, a,
+                multiply_add(part, b, (1 - part) * a));  // an infinity beside a number stays one
 }
 
 // ---- linear

@@ -16,17 +16,20 @@ namespace {
 // Weights that a kernel expands or reads while it packs would be doubled by folding anything large but
 // themselves.
 constexpr std::size_t largest_folded = std::size_t{64} << 20;
+// Compressed weights that are larger stay so until the plan packs them, one at a time.
+constexpr std::size_t largest_expanded = std::size_t{64} << 10;
 
 std::vector<Tensor> fold_with(const Machine& machine, const Node& node, std::span<const Tensor* const> inputs,
-                              std::span<const Type> out) {
+                              std::span<const Type> out, bool expand) {
   std::size_t bytes = 0, in_bytes = 0;
   for (const Type& t : out) {
     if (!t.is_tensor()) return {};
     if (t.is_concrete()) bytes += bytes_of(t.dtype, volume(t.shape));
   }
   for (const Tensor* t : inputs) in_bytes += t ? t->bytes() : 0;
-  bool expands = bytes > largest_folded && bytes > 4 * in_bytes && !has(node.op->traits, Traits::dequantize);
-  if (expands) return {};
+  bool compressed = has(node.op->traits, Traits::dequantize);
+  if (compressed ? !expand && bytes > largest_expanded : bytes > largest_folded && bytes > 4 * in_bytes)
+    return {};
   return run_node(*node.op, node.attrs, inputs, machine, 0);
 }
 
@@ -45,20 +48,25 @@ bool is_static(const Graph& graph) {
   return true;
 }
 
-}  // namespace
-
-std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type> types,
-                                       const Machine& machine, const Options& options) {
+Graph made_ready(const Graph& graph, std::span<const Type> types, const Machine& machine, bool expand) {
   pass::Fold fold = [&](const Node& node, std::span<const Tensor* const> inputs, std::span<const Type> out) {
-    return fold_with(machine, node, inputs, out);
+    return fold_with(machine, node, inputs, out, expand);
   };
   Graph ready = pass::specialize(graph, types, fold);
   pass::drop_unused(ready);
   pass::drop_no_ops(ready);
   pass::merge_duplicates(ready);
   verify(ready, "plan");
-  return is_static(ready) ? make_static(std::move(ready), machine, options)
-                          : make_dynamic(std::move(ready), machine, options);
+  return ready;
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type> types,
+                                       const Machine& machine, const Options& options) {
+  Graph ready = made_ready(graph, types, machine, false);
+  if (is_static(ready)) return make_static(std::move(ready), machine, options);
+  return make_dynamic(made_ready(graph, types, machine, true), machine, options);
 }
 
 }  // namespace tl::plan

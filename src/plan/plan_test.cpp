@@ -10,6 +10,9 @@
 #include <new>
 #include <thread>
 
+#include "ir/ex.h"
+#include "op/ops.h"
+#include "op/reference.h"
 #include "plan/memory.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -99,6 +102,40 @@ TEST_CASE("running a plan of known shapes allocates nothing") {
   CHECK_EQ(allocations - before, 0);
 }
 #endif
+
+TEST_CASE("compressed weights are expanded where they are packed, and kept where a step reads them") {
+  Graph graph;
+  Place place{&graph, &graph.body};
+  constexpr Dim rows = 192, columns = 384;
+  std::vector<std::int64_t> numbers(rows * columns);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int64_t>(i % 251) - 125;
+  Tensor codes = from_integers(numbers, DType::i8, {rows, columns});
+  std::vector<double> scales(rows, 0.01);
+  Ex x(place, graph.add_input(Type(DType::f32, {1, columns}), "x"));
+  Ex weight = emit(ops::constexpr_affine_dequantize,
+                   {constant(place, codes), constant(place, from_doubles(scales, DType::f32, {rows})),
+                    constant(place, from_integers(std::vector<std::int64_t>(rows, 0), DType::i8, {rows}))},
+                   {{"axis", 0}});
+  Ex turned = emit(ops::transpose, {weight}, {{"perm", std::vector<std::int64_t>{1, 0}}});
+  graph.add_output(emit(ops::linear, {x, weight}).id(), "packed");
+  graph.add_output(emit(ops::matmul, {x, turned}).id(), "turned");
+  graph.add_output(emit(ops::add, {weight, x}).id(), "read");
+  graph.add_output(weight.id(), "itself");
+  std::vector<Type> types{Type(DType::f32, {1, columns})};
+  std::vector<RunValue> in{ramp(types[0], 0.1)}, out;
+  auto plan = plan::Plan::make(graph, types, Machine{best_isa(), &one_thread});
+  plan->run(in, out);
+  std::map<ValueId, Tensor> want{{graph.body.inputs[0], std::get<Tensor>(in[0])}};
+  run_reference(graph, graph.body, want);
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    std::vector<double> got = to_doubles(std::get<Tensor>(out[k])),
+                        right = to_doubles(want.at(graph.body.outputs[k]));
+    REQUIRE_EQ(got.size(), right.size());
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == doctest::Approx(right[i]).epsilon(1e-4));
+  }
+  CHECK_EQ(plan->describe().find("constexpr"), std::string::npos);
+  CHECK_EQ(plan->describe().find("transpose"), std::string::npos);
+}
 
 TEST_CASE("several threads run one plan at once, each with its own values") {
   Graph graph = parse_graph(network);

@@ -12,6 +12,7 @@
 #include "plan/fuse.h"
 #include "plan/memory.h"
 #include "plan/node.h"
+#include "plan/weights.h"
 
 namespace tl::plan {
 namespace {
@@ -43,12 +44,12 @@ struct Arena {
 class StaticPlan final : public Plan {
  public:
   StaticPlan(Graph graph, const Machine& machine, const Options& options)
-      : graph_(std::move(graph)), machine_(machine) {
+      : graph_(std::move(graph)), machine_(machine), weights_(graph_, machine, options.release_weights) {
     locations_.resize(graph_.value_count());
     make_steps(options.fuse);
+    for (ValueId v : graph_.body.outputs) weights_.keep(v);
     locate();
     number_operands();
-    if (options.release_weights) release_packed();
   }
 
   void run(std::span<const RunValue> inputs, std::vector<RunValue>& outputs,
@@ -78,19 +79,29 @@ class StaticPlan final : public Plan {
 
   const Type& type(ValueId v) const { return graph_.type(v); }
 
-  Compute compute_of(const Fused& what) const {
+  Compute compute_of(const Fused& what) {
     std::vector<Type> in, out;
+    std::vector<Tensor> known;
     std::vector<const Tensor*> constants;
     std::unique_ptr<bool[]> given(new bool[what.inputs.size() + 1]());
     for (std::size_t i = 0; i < what.inputs.size(); ++i) {
       ValueId v = what.inputs[i];
       given[i] = v != no_value;
       in.push_back(given[i] ? type(v) : Type());
-      constants.push_back(given[i] && graph_.value(v).is_constant() ? &graph_.value(v).constant : nullptr);
+      known.push_back(weights_.of(v));
     }
+    for (const Tensor& t : known) constants.push_back(t ? &t : nullptr);
     for (ValueId v : what.outputs()) out.push_back(type(v));
     std::span<const bool> there(given.get(), what.inputs.size());
-    return Compute({*what.node->op, what.node->attrs, in, there, constants, out, machine_, what.ops});
+    Compute compute({*what.node->op, what.node->attrs, in, there, constants, out, machine_, what.ops});
+    for (std::size_t i = 0; i < known.size(); ++i)
+      if (known[i] && is_packed(compute, i)) weights_.release(known[i]);
+    return compute;
+  }
+
+  static bool is_packed(const Compute& compute, std::size_t input) {
+    const Kernel* kernel = compute.kernel();
+    return kernel && input < kernel->packed.size() && kernel->packed[input];
   }
 
   Step::Kind kind_of(const Fused& what, const Compute& compute) const {
@@ -107,6 +118,7 @@ class StaticPlan final : public Plan {
     std::uint64_t random_steps = 0;
     std::map<const Node*, Compute> fused;  // made while asking whether they fit
     auto fits = [&](const Fused& what) {
+      if (weights_.is_waiting(*what.node)) return false;
       Compute compute = compute_of(what);
       if (!compute.kernel()) return false;
       fused.erase(what.node);
@@ -116,10 +128,13 @@ class StaticPlan final : public Plan {
     for (Fused& what : fuse(
              graph_,
              with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
+      if (weights_.is_waiting(*what.node)) continue;
       auto found = fused.find(what.node);
       Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second);
       Step::Kind kind = kind_of(what, compute);
       bool draws = has(what.node->op->traits, Traits::random);
+      for (std::size_t i = 0; i < what.inputs.size(); ++i)
+        if (!is_packed(compute, i)) weights_.keep(what.inputs[i]);
       steps_.push_back({kind, std::move(what), std::move(compute), 0, 0, random_steps});
       random_steps += draws;
     }
@@ -246,18 +261,6 @@ class StaticPlan final : public Plan {
     return arena;
   }
 
-  void release_packed() const {
-    for (const Step& step : steps_) {
-      if (!step.compute.kernel()) continue;
-      const std::vector<bool>& packed = step.compute.kernel()->packed;
-      for (std::size_t i = 0; i < packed.size() && i < step.what.inputs.size(); ++i)
-        if (packed[i] && step.what.inputs[i] != no_value) {
-          const Tensor& t = graph_.value(step.what.inputs[i]).constant;
-          if (t) t.storage()->release(t.offset(), t.bytes());
-        }
-    }
-  }
-
   // ---- running
 
   void run_step(const Step& step, Arena& arena, std::span<const RunValue> inputs, std::uint64_t seed) const {
@@ -362,6 +365,7 @@ class StaticPlan final : public Plan {
 
   Graph graph_;
   Machine machine_;
+  Weights weights_;
   std::vector<Step> steps_;
   std::vector<Location> locations_;
   std::vector<ValueId> roots_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kernel that is not a row's, on every instruction set of this machine, against the reference: the
-// samples of its operation in fp32 and fp16, those with other lengths (0, 1, odd ones), with values that are not
-// finite, with the parameters known when it is made and not.
+// samples of its operation in fp32 and fp16, those with other lengths (0, 1, odd ones), with values that are
+// not finite, with the parameters known when it is made and not.
 #include "backend/cpu/cpu.h"
 #include "op/kernels.h"
 #include "op/ops.h"
@@ -97,7 +97,8 @@ Case with_odd_values(Case c) {
 }
 
 bool takes_odd_values(const Case& c) {
-  return !c.inputs.empty() && c.inputs[0] && is_float(c.inputs[0].dtype()) && c.inputs[0].size() <= most_varied;
+  return !c.inputs.empty() && c.inputs[0] && is_float(c.inputs[0].dtype()) &&
+         c.inputs[0].size() <= most_varied;
 }
 
 // Nothing where the operation refuses the case or its results are no tensors.
