@@ -13,6 +13,7 @@
 #include "format/coreml/mil_proto.h"
 #include "format/coreml/model_type.h"
 #include "format/coreml/network/network.h"
+#include "format/coreml/network/training.h"
 #include "format/coreml/network_weight.h"
 #include "format/coreml/package.h"
 #include "format/coreml/program.h"
@@ -140,6 +141,7 @@ void recognise(const Parts& parts, const Description& description, const Source&
     Counts counts;
     list_layers(parts.content, counts, file.tensors, 0);
     file.layers.assign(counts.begin(), counts.end());
+    read_training(Message(parts.content), file);
   }
   Function f;
   if (const Interface* interface = description.of("")) f.interface = *interface;

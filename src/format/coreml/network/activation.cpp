@@ -30,9 +30,8 @@ Ex parametric_softplus(Layer& layer, Ex x) {
   std::vector<double> alpha = per_channel(layer, params.message(1)),
                       beta = per_channel(layer, params.message(2));
   std::size_t n = std::max(alpha.size(), beta.size());
+  if (n == 1) return softplus(x * beta[0]) * alpha[0];
   Ex flat = planes(x);
-  auto channels = static_cast<std::size_t>(is_known(flat.shape()[1]) ? flat.shape()[1] : 1);
-  n = std::max(n, channels);
   if (alpha.size() == 1) alpha.resize(n, alpha[0]);
   if (beta.size() == 1) beta.resize(n, beta[0]);
   return unplanes(emit(ops::softplus_parametric, {flat, vector(x, alpha), vector(x, beta)}), x);
