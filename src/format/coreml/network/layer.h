@@ -44,6 +44,7 @@ bool has_weight(const Message& weight_params);  // it holds data
 // The numbers as a constant of this shape: fp32 or fp16 as stored, else dequantised to fp32. channel_axis: of
 // the scales. Throws Error if they are not as many as the shape has.
 Ex weight(Layer&, const Message& weight_params, Shape shape, int channel_axis = 0);
+Tensor weight_values(Layer&, const Message& weight_params, Shape shape, int channel_axis = 0);
 std::int64_t weight_size(const Message& weight_params);  // elements that are stored
 
 // ---- shapes

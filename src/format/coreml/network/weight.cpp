@@ -140,7 +140,7 @@ Stored stored_in(const Message& params) {
 bool has_weight(const Message& params) { return stored_in(params).field != 0; }
 std::int64_t weight_size(const Message& params) { return stored_in(params).size; }
 
-Ex weight(Layer& layer, const Message& params, Shape shape, int channel_axis) {
+Tensor weight_values(Layer& layer, const Message& params, Shape shape, int channel_axis) {
   Stored stored = stored_in(params);
   for (Dim d : shape)
     if (d < 0) throw Error(Code::bad_input, tl::text("weights have the shape {}", text_of(shape)));
@@ -151,12 +151,13 @@ Ex weight(Layer& layer, const Message& params, Shape shape, int channel_axis) {
                 tl::text("there are {} weights, the shape {} needs {}", stored.size, text_of(shape), needed));
   Run run{stored.data, layer.net.file()};
   Message quantization = params.message(40);
-  auto read = [&]() -> Tensor {
-    if (stored.field == 31) return signed_bytes(run, quantization, shape);
-    if (stored.field == 30) return decoded(run, read_codes(quantization), shape, channel_axis);
-    return stored.field == 2 ? halves(run, shape) : floats(run, shape);
-  };
-  return constant(layer.place, read());
+  if (stored.field == 31) return signed_bytes(run, quantization, shape);
+  if (stored.field == 30) return decoded(run, read_codes(quantization), shape, channel_axis);
+  return stored.field == 2 ? halves(run, shape) : floats(run, shape);
+}
+
+Ex weight(Layer& layer, const Message& params, Shape shape, int channel_axis) {
+  return constant(layer.place, weight_values(layer, params, std::move(shape), channel_axis));
 }
 
 }  // namespace tl::coreml
