@@ -415,6 +415,7 @@ def bundles():
     yield "espresso", compiled(
         False, data(kind=500), model_dot_espresso_dot_net=b"pb"
     ), "model.espresso.net: is not JSON"
+    yield from espresso_bundles()
     names = struct.pack("<Q", 2**60)
     yield "names", compiled(
         False, data(kind=202), modelNames__coremldata_dot_bin=names
@@ -424,6 +425,46 @@ def bundles():
     yield "part", {
         "coremldata.bin": data(kind=202)
     } | nested, "part 'model0': coremldata.bin: is not the description"
+
+
+def espresso(layer, blobs=(), table=None, kind=500, tail=b""):
+    """A folder with a net of one layer; blobs is {number: floats}."""
+    blobs = dict(blobs)
+    packed = [(k, struct.pack(f"<{len(v)}f", *v)) for k, v in blobs.items()]
+    head = struct.pack("<Q", len(packed)) + b"".join(struct.pack("<QQ", k, len(v)) for k, v in packed)
+    about = description(["x"], ["y"])
+    payload = struct.pack("<Q", len(about)) + about + tail
+    net = {"storage": "model.espresso.weights", "layers": [{"bottom": "x", "top": "y", "name": "a"} | layer]}
+    return compiled(
+        False,
+        data(payload, kind),
+        model_dot_espresso_dot_net=json.dumps(net).encode(),
+        model_dot_espresso_dot_shape=json.dumps({"layer_shapes": {"x": {"k": 4}, "y": {"k": 4}}}).encode(),
+        model_dot_espresso_dot_weights=head + b"".join(v for _, v in packed) if table is None else table,
+    )
+
+
+def espresso_bundles():
+    dense = {"type": "inner_product", "nB": 4, "nC": 4, "blob_weights": 1}
+    missing = "layer 'a': 'blob_weights' is blob 1, which is not among the weights"
+    yield "espresso_missing_blob", espresso(dense), "model.espresso.net: " + missing
+    yield "espresso_short_blob", espresso(dense, {1: [0.0] * 15}), "has 60 bytes, 64 are needed"
+    yield "espresso_no_blob", espresso({"type": "inner_product", "nB": 4, "nC": 4}), "layer 'a': has no 'blob_weights'"
+    yield "espresso_length", espresso(dense | {"nC": 0}), "'nC' is 0; it must be at least 1"
+    yield "espresso_huge", espresso(dense | {"nC": 1e30}), "not a whole number that is possible"
+    yield "espresso_word", espresso(dense | {"nB": "4"}), "'nB' is not a number"
+    groups = {"type": "convolution", "C": 4, "K": 4, "n_groups": 3, "Nx": 1, "Ny": 1, "blob_weights": 1}
+    yield "espresso_groups", espresso(groups, {1: [0.0] * 16}), "3 groups of 4 inputs and 4 outputs"
+    table = struct.pack("<QQQ", 1, 1, 2**62)
+    yield "espresso_table", espresso(dense, table=table), "model.espresso.weights: ends early"
+    count = struct.pack("<Q", 2**61)
+    yield "espresso_count", espresso(dense, table=count), "more than it has room for"
+    yield "espresso_no_top", espresso({"type": "softmax", "top": ""}), "gives nothing: it has no 'top'"
+    yield "espresso_two", espresso(dense | {"bottom": "x,x"}, {1: [0.0] * 16}), "takes 1 values, 2 are given"
+    relu = {"type": "activation", "mode": 0}
+    yield "espresso_input", espresso(relu | {"bottom": "z"}), "layer 'a' (activation): there is no 'z' before it"
+    labels = struct.pack("<QQQ", 403, 100, 2**60)
+    yield "espresso_labels", espresso(relu, kind=403, tail=labels), "lists 1152921504606846976 classes"
 
 
 # ---- writing
@@ -494,6 +535,11 @@ def main():
         {"relu": mil(), "add": mil(body), "tuples": mil(tuples), "loop": mil(loop, version="1.0")},
     )
     write_seeds(corpus / "coremldata", {"generic": data(), "spec": data(model(b"", kind=900), 900, b"spec")})
+    relu = {"name": "a", "type": "activation", "mode": 0, "bottom": "x", "top": "h"}
+    dense = {"name": "b", "type": "inner_product", "nB": 4, "nC": 4, "blob_weights": 1, "has_relu": 1}
+    net = json.dumps({"layers": [relu, dense | {"bottom": "h", "top": "y"}]}).encode()
+    blobs = struct.pack("<QQQ", 1, 1, 64) + bytes(64)
+    write_seeds(corpus / "espresso", {"dense": struct.pack("<H", len(net)) + net + blobs})
     write_seeds(
         corpus / "blob",
         {"fp32": b"\0\4" + weights(), "u4": b"\x0a\4" + weights(dtype=11, size=2, data=b"\x21\x43")},

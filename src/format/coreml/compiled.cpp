@@ -9,6 +9,7 @@
 #include "format/coreml/classic/classic.h"
 #include "format/coreml/coremldata.h"
 #include "format/coreml/description.h"
+#include "format/coreml/espresso/espresso.h"
 #include "format/coreml/metadata.h"
 #include "format/coreml/mil_text.h"
 #include "format/coreml/model.h"
@@ -28,6 +29,11 @@ struct Folder {
   int depth = 0;
   std::string of(const char* name) const { return join_path(path, name); }
   bool has(const char* name) const { return is_file(of(name)); }
+};
+
+struct CompiledKind {
+  std::uint32_t type = 500;
+  std::string trailer = {};  // of coremldata.bin
 };
 
 // Runs read(Bytes) over a file of the folder, with its name before any error.
@@ -51,12 +57,19 @@ void show_only(const Description& description, ModelFile& file, std::string why_
   file.functions.push_back(std::move(f));
 }
 
-void read_espresso(const Folder& folder, const Description& description, ModelFile& file) {
+void read_espresso(const Folder& folder, const Description& description, const CompiledKind& kind,
+                   ModelFile& file) {
   if (file.type.empty()) file.type = "neuralNetwork";
-  read_part(folder, "model.espresso.net", [&](Bytes net) { read_espresso_layers(net, file); });
-  show_only(description, file,
-            "running compiled neural networks (Espresso) is not supported: use the .mlmodel that this was "
-            "compiled from");
+  StoragePtr net = map_file(folder.of("model.espresso.net")), shape, weights;
+  if (folder.has("model.espresso.shape")) shape = map_file(folder.of("model.espresso.shape"));
+  if (folder.has("model.espresso.weights")) weights = map_file(folder.of("model.espresso.weights"));
+  with_note([] { return "model.espresso.net"; }, [&] { read_espresso_layers(content(net), file); });
+  Function f;
+  if (const Interface* interface = description.of("")) f.interface = *interface;
+  EspressoFiles files{content(net), shape ? content(shape) : Bytes(), weights ? content(weights) : Bytes(),
+                      kind.trailer};
+  lower_espresso(files, kind.type, f);
+  file.functions.push_back(std::move(f));
 }
 
 void read_folders(const Folder& folder, const Description& description, ModelFile& file) {
@@ -97,11 +110,13 @@ ModelFile read_compiled(const std::string& path, int depth) {
   file.format = "CoreML";
   file.container = "mlmodelc";
   Description description;
+  CompiledKind kind;
   std::optional<ModelFile> embedded;
   if (folder.has("coremldata.bin"))
     read_part(folder, "coremldata.bin", [&](Bytes bytes) {
       CompiledData data = read_coremldata(bytes);
       file.type = model_type(data.type);
+      kind = {data.type, std::string(data.trailer)};
       file.spec_version = static_cast<int>(data.version);
       if (!data.model.empty()) embedded = read_embedded(data, folder);
       else description = read_description(data.description, file);
@@ -109,7 +124,7 @@ ModelFile read_compiled(const std::string& path, int depth) {
   if (folder.has("metadata.json"))
     read_part(folder, "metadata.json", [&](Bytes json) { read_metadata_json(json, description, file); });
   if (folder.has("model.mil")) read_text_program(folder, description, file);
-  else if (folder.has("model.espresso.net")) read_espresso(folder, description, file);
+  else if (folder.has("model.espresso.net")) read_espresso(folder, description, kind, file);
   else if (embedded) return std::move(*embedded);
   else if (file.type.substr(0, 8) == "pipeline") read_folders(folder, description, file);
   else

@@ -46,7 +46,10 @@ CompiledData read_coremldata(Bytes bytes) {
     in.skip(version_block - 4);
   }
   if (target.substr(0, 4) == "spec") out.model = as_text(in.take(in.left()));
-  else out.description = in.counted_text();
+  else {
+    out.description = in.counted_text();
+    out.trailer = as_text(in.take(in.left()));
+  }
   return out;
 }
 

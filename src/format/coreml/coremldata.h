@@ -13,6 +13,7 @@ struct CompiledData {
   std::uint32_t version = 0;          // of the specification
   std::string_view model = {};        // the whole Model, if it is embedded
   std::string_view description = {};  // else its description
+  std::string_view trailer = {};      // and what follows that, which depends on the type
 };
 
 CompiledData read_coremldata(Bytes);
