@@ -156,6 +156,11 @@ def slices():
     masks = {"b": whole(0, 1, 0), "e": whole(1, 1, 0)}
     given = {"x": x, "p": whole(1, 3, 2), "q": whole(2, 1, 5)} | masks
     case("slice_masks", [steps, layer(1000, b"", ["x", "p", "q", "s", "b", "e"])], given, {"y": x[1:, ::-2, 2:5]})
+    masks |= {"s": whole(1, -2, 2)}
+    given |= {"s": masks["s"], "p": whole(1, 3, -4), "q": whole(2, 1, 99)}
+    case("slice_all_inputs", [layer(1000, b"", ["x", "p", "q", "s", "b", "e"])], given | masks, {"y": x[1:, ::-2, -4:99:2]})
+    back = {"x": x, "p": whole(-1, -9, 4), "q": whole(-9, -1, 1), "s": whole(-1, 1, -2)}
+    case("slice_strides", [layer(1000, b"", ["x", "p", "q", "s"])], back, {"y": x[-1:-9:-1, -9:-1, 4:1:-2]})
     one("slice_size", 1470, num(2, 2) + num(3, -1), [x, whole(3)], x[:, :, 3:5])
     m = draw(2, 3)
     one("pad", 1155, real(1, 9) + ints(2, [1, 0, 2, 1]), [m], np.pad(m, ((1, 0), (2, 1)), constant_values=9))
@@ -271,6 +276,9 @@ def boxes():
         return boxes, scores, where, whole(len(kept))
 
     one("boxes", 1400, params, [b, s], *outputs([0, 2]))
+    for n in (3, 4, 5):
+        limits = [whole(0.5), whole(0.2), whole(5)][: n - 2]
+        one(f"boxes_{n}_inputs", 1400, b"" if n == 5 else params, [b, s, *limits], *outputs([0, 2]))
     one("boxes_per_class", 1400, params + num(4, 1), [b, s], *outputs([0, 1, 2]))
 
 

@@ -29,8 +29,10 @@ std::vector<Type> infer_suppression(const InferCall& call) {
   need(four == 4 || !is_known(four), "a box must have four numbers: centre x, centre y, width, height");
   Dim count = boxes[layout.box_axis], other = scores[layout.box_axis];
   need(count == other || !is_known(count) || !is_known(other), "boxes and scores differ in number");
-  std::int64_t most = call.attrs.integer("max_boxes");
-  need(most >= 0, "max_boxes is negative");
+  Dim most = call.attrs.integer("max_boxes");
+  if (auto given = call.has(4) ? integer_values(call, 4) : std::nullopt) most = given->at(0);
+  else if (call.has(4)) most = unknown;
+  need(most >= 0 || (call.has(4) && most == unknown), "max_boxes is negative");
   Dim n = is_known(boxes[0]) ? boxes[0] : scores[0];
   Type box_type = call.type(0), score_type = call.type(1);
   box_type.shape[0] = score_type.shape[0] = n;
@@ -81,22 +83,40 @@ Image image_of(const Array& boxes, const Array& scores, const Layout& layout, Di
   return image;
 }
 
+struct Limits {
+  double overlap = 0, score = 0;
+  Dim most = 0;
+  bool per_class = false;
+};
+
+// Inputs, where they are given, stand for the attributes.
+Limits limits_of(const ReferenceCall& call) {
+  auto number = [&](std::size_t input, std::string_view attr, double otherwise) {
+    if (call.in.size() > input && call.in[input]) return call.in[input]->data.at(0);
+    const AttrValue* value = call.attrs.find(attr);
+    return value ? std::get<double>(*value) : otherwise;
+  };
+  Limits out{number(2, "iou_threshold", 0),
+             number(3, "score_threshold", -std::numeric_limits<double>::infinity()),
+             call.attrs.integer("max_boxes"), call.attrs.boolean("per_class_suppression")};
+  if (call.in.size() > 4 && call.in[4]) out.most = static_cast<Dim>(call.in[4]->data.at(0));
+  need(out.most >= 0, "max_boxes is negative");
+  return out;
+}
+
 // Greedily from the best: what overlaps a kept box too much goes. If no score reaches the threshold, the best
 // box stays.
-std::vector<std::size_t> survivors(const Image& image, const Attrs& attrs) {
+std::vector<std::size_t> survivors(const Image& image, const Limits& limits) {
   std::vector<std::size_t> order(image.boxes.size()), kept;
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return image.best[a] > image.best[b]; });
-  bool per_class = attrs.boolean("per_class_suppression");
-  auto most = static_cast<std::size_t>(attrs.integer("max_boxes"));
-  double threshold = attrs.has("score_threshold") ? attrs.number("score_threshold")
-                                                  : -std::numeric_limits<double>::infinity();
+  auto most = static_cast<std::size_t>(limits.most);
   for (std::size_t b : order) {
-    if (kept.size() == most || image.best[b] < threshold) break;
+    if (kept.size() == most || image.best[b] < limits.score) break;
     bool gone = std::any_of(kept.begin(), kept.end(), [&](std::size_t k) {
-      return (!per_class || image.which[k] == image.which[b]) &&
-             overlap(image.boxes[k], image.boxes[b]) > attrs.number("iou_threshold");
+      return (!limits.per_class || image.which[k] == image.which[b]) &&
+             overlap(image.boxes[k], image.boxes[b]) > limits.overlap;
     });
     if (!gone) kept.push_back(b);
   }
@@ -118,7 +138,8 @@ void copy_box(const Array& x, Array& y, const Layout& layout, Dim n, std::pair<D
 void reference_suppression(const ReferenceCall& call) {
   const Array &boxes = *call.in[0], &scores = *call.in[1];
   Layout layout = layout_of(call.attrs);
-  Dim most = call.attrs.integer("max_boxes"), images = boxes.shape[0];
+  Limits limits = limits_of(call);
+  Dim most = limits.most, images = boxes.shape[0];
   call.out[0].shape = boxes.shape;
   call.out[1].shape = scores.shape;
   call.out[0].shape[layout.box_axis] = call.out[1].shape[layout.box_axis] = most;
@@ -127,7 +148,7 @@ void reference_suppression(const ReferenceCall& call) {
   for (std::size_t k = 0; k < 4; ++k)
     call.out[k].data.assign(static_cast<std::size_t>(volume(call.out[k].shape)), k == 2 ? -1 : 0);
   for (Dim n = 0; n < images; ++n) {
-    std::vector<std::size_t> kept = survivors(image_of(boxes, scores, layout, n), call.attrs);
+    std::vector<std::size_t> kept = survivors(image_of(boxes, scores, layout, n), limits);
     for (std::size_t k = 0; k < kept.size(); ++k) {
       std::pair<Dim, Dim> from_to{static_cast<Dim>(kept[k]), static_cast<Dim>(k)};
       copy_box(boxes, call.out[0], layout, n, from_to);
@@ -149,7 +170,11 @@ constinit const OpDef ops::non_maximum_suppression{
     .doc =
         "Keeps the boxes that no better box overlaps too much; gives boxes, scores, indices (-1: none) and "
         "how many.",
-    .inputs = {"boxes", "scores"},
+    .inputs = {"boxes",
+               "scores",
+               {"iou", Arity::optional},  // these three stand for iou_threshold, score_threshold, max_boxes
+               {"score", Arity::optional},
+               {"count", Arity::optional}},
     .attrs = {{"iou_threshold", AttrKind::number, required},
               {"score_threshold", AttrKind::number, absent},
               {"max_boxes", AttrKind::integer, required},

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "format/coreml/fold.h"
 #include "format/coreml/network/nd.h"
 #include "op/formulas.h"
 
@@ -168,19 +169,24 @@ Lowered lower_upper_triangular(Layer& l) {
   return k <= 0 ? band(l, -k, -1) : triangle(l, ops::greater_equal, k);
 }
 
+// Limits that are inputs become attributes where they are constant: then the shapes are known.
 Lowered lower_non_maximum_suppression(Layer& l) {
   need_inputs(l, 2, 5);
-  auto setting = [&](std::size_t input, double otherwise, std::string_view what) {
-    return l.in.size() > input ? constant_number(l, input, what) : otherwise;
-  };
-  Attrs attrs = attrs_of({{"iou_threshold", setting(2, l.params.number(1), "its IoU threshold")},
-                          {"score_threshold", setting(3, l.params.number(2), "its score threshold")},
-                          {"per_class_suppression", l.params.flag(4)},
-                          {"boxes_last", false}});
-  double most = setting(4, static_cast<double>(l.params.integer(3)), "its number of boxes");
-  if (!(most >= 0 && most < 0x1p31)) throw Error(Code::bad_input, text("keeps at most {} boxes", most));
-  attrs.set("max_boxes", static_cast<std::int64_t>(most));
-  Lowered out = emit_all(ops::non_maximum_suppression, std::array{l.in[0], l.in[1]}, attrs);
+  std::array<double, 3> limits{l.params.number(1), l.params.number(2),
+                               static_cast<double>(l.params.integer(3))};
+  std::vector<Ex> in{l.in[0], l.in[1], Ex(), Ex(), Ex()};
+  for (std::size_t k = 2; k < l.in.size(); ++k) {
+    if (Tensor t = constant_of(l.place, l.in[k].id()); t && t.size() == 1) limits[k - 2] = to_doubles(t)[0];
+    else in[k] = one_number(k == 4 ? int32(l.in[k]) : l.in[k]);
+  }
+  if (!(limits[2] >= 0 && limits[2] < 0x1p31))
+    throw Error(Code::bad_input, text("keeps at most {} boxes", limits[2]));
+  Lowered out = emit_all(ops::non_maximum_suppression, in,
+                         attrs_of({{"iou_threshold", limits[0]},
+                                   {"score_threshold", limits[1]},
+                                   {"max_boxes", static_cast<std::int64_t>(limits[2])},
+                                   {"per_class_suppression", l.params.flag(4)},
+                                   {"boxes_last", false}}));
   for (Ex& x : out) x = fp32(x);
   return out;
 }

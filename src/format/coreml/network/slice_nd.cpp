@@ -66,10 +66,48 @@ Ex masked(const Layer& l, const Ex& place, const Ex& mask, const Integers& strid
   return select(truth(mask), start, place);
 }
 
+// What lists of dimensions are while they are known only when the layer runs: int32 vectors, all of them.
+struct Strided {
+  Ex begin = {}, end = {}, strides = {}, begin_masks = {}, end_masks = {};
+};
+
+// A slice whose strides are an input: the elements of each dimension by their indices.
+Ex strided(const Ex& x, const Strided& s) {
+  Ex lengths = shape_of(x), forward = s.strides > 0, zero = lengths * 0;
+  Ex lowest = select(forward, zero, zero - 1), highest = select(forward, lengths, lengths - 1);
+  auto place = [&](const Ex& given, const Ex& mask, const Ex& otherwise) {
+    Ex counted = select(given < 0, given + lengths, given);
+    return select(truth(mask), otherwise, minimum(maximum(counted, lowest), highest));
+  };
+  Ex begin = place(s.begin, s.begin_masks, select(forward, zero, lengths - 1)),
+     end = place(s.end, s.end_masks, select(forward, lengths, zero - 1)), out = x;
+  for (std::size_t d = 0; d < rank_of(x); ++d) {
+    auto axis = static_cast<std::int64_t>(d);
+    auto of = [&](const Ex& list) { return emit(ops::gather, {list, integer(x.place(), axis)}); };
+    Ex indices = emit(ops::range_1d, {of(end), of(begin), of(s.strides)});
+    out = emit(ops::gather, {out, indices}, {{"axis", axis}});
+  }
+  return out;
+}
+
+Lowered slice_with_input_strides(Layer& l) {
+  if (l.in.size() > 6 || !l.params.integers(6).empty())
+    for (std::int64_t squeezed : list_of(l, 6, 6, "its squeeze masks"))
+      if (squeezed) throw Error(Code::unsupported, "its strides must be constant where it drops dimensions");
+  auto list = [&](std::size_t input, std::uint32_t field) {
+    if (input < l.in.size()) return int32(l.in[input]);
+    Integers values = cut(l, l.params.integers(field));
+    values.resize(rank_of(l.in[0]));
+    return integers(l.place, values);
+  };
+  return {strided(l.in[0], {list(1, 0), list(2, 3), list(3, 5), list(4, 2), list(5, 4)})};
+}
+
 }  // namespace
 
 Lowered lower_slice_dynamic(Layer& l) {
   need_inputs(l, 2, 7);
+  if (l.in.size() > 3 && !constant_integers(l, 3)) return slice_with_input_strides(l);
   Slice s{int32(l.in[1]), {}, {}, {}, {}, {}};
   s.end = l.in.size() > 2 ? int32(l.in[2]) : integers(l.place, cut(l, l.params.integers(3)));
   s.strides = list_of(l, 3, 5, "its strides");
