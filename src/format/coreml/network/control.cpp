@@ -3,6 +3,8 @@
 // branch defines goes on to mean that after it: it becomes an output of `cond`.
 #include "format/coreml/network/control.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "format/coreml/fold.h"
@@ -61,7 +63,9 @@ struct Side {  // of a branch
 }  // namespace
 
 void choose(Network& net, Place place, const Choice& choice) {
-  if (Tensor known = constant_of(place, choice.condition.id())) {
+  constexpr std::size_t most = 8;  // nodes that make a condition of a blob
+  std::size_t nodes = place.block->nodes.size();
+  if (Tensor known = constant_of(place, choice.condition.id(), nodes - std::min(nodes, most))) {
     const Body& taken = choice.bodies[to_integers(known).at(0) ? 0 : 1];
     return taken ? taken(place) : void();
   }

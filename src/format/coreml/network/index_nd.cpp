@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "format/coreml/fold.h"
 #include "format/coreml/network/nd.h"
 #include "op/formulas.h"
 
@@ -176,7 +175,7 @@ Lowered lower_non_maximum_suppression(Layer& l) {
                                static_cast<double>(l.params.integer(3))};
   std::vector<Ex> in{l.in[0], l.in[1], Ex(), Ex(), Ex()};
   for (std::size_t k = 2; k < l.in.size(); ++k) {
-    if (Tensor t = constant_of(l.place, l.in[k].id()); t && t.size() == 1) limits[k - 2] = to_doubles(t)[0];
+    if (const Tensor* t = l.in[k].constant(); t && t->size() == 1) limits[k - 2] = to_doubles(*t)[0];
     else in[k] = one_number(k == 4 ? int32(l.in[k]) : l.in[k]);
   }
   if (!(limits[2] >= 0 && limits[2] < 0x1p31))

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "format/coreml/fold.h"
 #include "op/formulas.h"
 
 namespace tl::coreml {
@@ -36,15 +35,15 @@ Ex at_axis(const Ex& value, std::int64_t axis, std::size_t rank) {
 }
 
 double constant_number(const Layer& l, std::size_t input, std::string_view what) {
-  Tensor t = constant_of(l.place, l.in.at(input).id());
+  const Tensor* t = l.in.at(input).constant();
   if (!t) throw Error(Code::unsupported, text("{} must be constant", what));
-  if (t.size() != 1) throw Error(Code::bad_input, text("{} must be one number", what));
-  return to_doubles(t).front();
+  if (t->size() != 1) throw Error(Code::bad_input, text("{} must be one number", what));
+  return to_doubles(*t).front();
 }
 
 std::optional<Integers> constant_integers(const Layer& l, std::size_t input) {
-  Tensor t = constant_of(l.place, l.in.at(input).id());
-  return t ? std::optional(to_integers(t)) : std::nullopt;
+  const Tensor* t = l.in.at(input).constant();
+  return t ? std::optional(to_integers(*t)) : std::nullopt;
 }
 
 }  // namespace tl::coreml
