@@ -39,20 +39,20 @@ void put_prelu(const Part& part, Out& network) {
   for (const char* key : {"blob_prelu_params", "blob_alpha", "blob_params", "blob_weights", "blob_nd_alpha"})
     if (part.has_weight(key)) {
       Out alpha = Out().message(1, part.weight(key, shape->k));
-      return put(network, part.name(), part.bottoms(), part.tops(), 130, Out().message(25, alpha));
+      return put(network, wires(part), 130, Out().message(25, alpha));
     }
   unknown("the slopes of an activation are not where they are known to be");
 }
 
 void put_clip(const Part& part, Out& network, double low, double high) {
-  put(network, part.name(), part.bottoms(), part.tops(), 660, Out().real(1, low).real(2, high));
+  put(network, wires(part), 660, Out().real(1, low).real(2, high));
 }
 
 // x times its sigmoid.
 void put_silu(const Part& part, Out& network) {
   std::string gate = part.tops()[0] + "/gate";
-  put(network, part.name() + "/gate", part.bottoms(), {gate}, 130, Out().message(40, Out()));
-  put(network, part.name(), {part.bottoms()[0], gate}, part.tops(), 231, Out());
+  put(network, {part.name() + "/gate", part.bottoms(), {gate}}, 130, Out().message(40, Out()));
+  put(network, {part.name(), {part.bottoms()[0], gate}, part.tops()}, 231, Out());
 }
 
 // ---- elementwise operations
@@ -125,16 +125,16 @@ void put_activation(const Part& part, Out& network) {
     Out p;
     if (a.takes != Takes::nothing) p.real(1, part.number("alpha"));
     if (a.takes == Takes::both) p.real(2, part.number("beta"));
-    return put(network, part.name(), part.bottoms(), part.tops(), 130, Out().message(a.field, p));
+    return put(network, wires(part), 130, Out().message(a.field, p));
   }
   constexpr double endless = std::numeric_limits<float>::max();
   switch (mode) {
     case 4: return put_prelu(part, network);
     case 13: return put_clip(part, network, part.number("alpha"), endless);
-    case 19: return put(network, part.name(), part.bottoms(), part.tops(), 795, Out().num(1, 0));
-    case 20: return put(network, part.name(), part.bottoms(), part.tops(), 790, Out());
-    case 21: return put(network, part.name(), part.bottoms(), part.tops(), 795, Out().num(1, 1));
-    case 22: return put(network, part.name(), part.bottoms(), part.tops(), 795, Out().num(1, 2));
+    case 19: return put(network, wires(part), 795, Out().num(1, 0));
+    case 20: return put(network, wires(part), 790, Out());
+    case 21: return put(network, wires(part), 795, Out().num(1, 1));
+    case 22: return put(network, wires(part), 795, Out().num(1, 2));
     case 24: return put_clip(part, network, -endless, part.number("alpha"));
     case 25: return put_silu(part, network);
     default: unknown(text("activations of mode {} are not known", mode));

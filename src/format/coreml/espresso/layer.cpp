@@ -11,12 +11,13 @@ namespace tl::coreml::espresso {
 
 void unknown(std::string what) { throw Error(Code::unsupported, std::move(what)); }
 
-void put(Out& network, const std::string& name, const Names& in, const Names& out, std::uint32_t type,
-         const Out& params) {
+Wires wires(const Part& part) { return {part.name(), part.bottoms(), part.tops()}; }
+
+void put(Out& network, const Wires& wires, std::uint32_t type, const Out& params) {
   Out layer;
-  layer.text(1, name);
-  for (const std::string& value : in) layer.text(2, value);
-  for (const std::string& value : out) layer.text(3, value);
+  layer.text(1, wires.name);
+  for (const std::string& value : wires.in) layer.text(2, value);
+  for (const std::string& value : wires.out) layer.text(3, value);
   network.message(1, layer.message(type, params));
 }
 
@@ -33,8 +34,8 @@ Fused::Fused(const Part& part, Out& network) : part_(part), network_(network) {
 void Fused::operator()(std::uint32_t type, const Out& params) {
   const std::string& top = part_.tops()[0];
   std::string inner = field_ ? top + "/linear" : top;
-  put(network_, part_.name(), part_.bottoms(), {inner}, type, params);
-  if (field_) put(network_, part_.name() + "/fused", {inner}, {top}, 130, Out().message(field_, Out()));
+  put(network_, {part_.name(), part_.bottoms(), {inner}}, type, params);
+  if (field_) put(network_, {part_.name() + "/fused", {inner}, {top}}, 130, Out().message(field_, Out()));
 }
 
 void need_bottoms(const Part& part, std::size_t n) {
@@ -139,7 +140,7 @@ void put_pool(const Part& part, Out& network) {
   Out p;
   p.num(1, kinds[kind]).num(50, part.flag("average_count_exclude_padding"));
   if (part.flag("is_global")) {
-    put(network, part.name(), part.bottoms(), part.tops(), 120, p.num(60, 1));
+    put(network, wires(part), 120, p.num(60, 1));
     return;
   }
   std::int64_t height = part.length("size_y"), width = part.length("size_x");
@@ -152,7 +153,7 @@ void put_pool(const Part& part, Out& network) {
       part.integer("pad_mode") == 0 && from && to && to->h == pooled(from->h, height, down, vertical) + 1;
   if (beyond) p.message(32, Out().list(10, {part.integer("pad_t"), part.integer("pad_l")}));
   else put_padding(part, p, 30);
-  put(network, part.name(), part.bottoms(), part.tops(), 120, p);
+  put(network, wires(part), 120, p);
 }
 
 // ---- normalisation
@@ -178,10 +179,9 @@ void put_l2_norm(const Part& part, Out& network) {
   const Lengths* shape = part.bottoms().empty() ? nullptr : part.shape(part.bottoms()[0]);
   bool flat = shape && shape->h == 1 && shape->w == 1;
   double eps = part.number("eps", 1e-6);
-  if (part.integer("normalization_mode") == 0)
-    return put(network, part.name(), part.bottoms(), part.tops(), 170, Out().real(1, eps));
+  if (part.integer("normalization_mode") == 0) return put(network, wires(part), 170, Out().real(1, eps));
   if (part.integer("normalization_mode") != 1 || !flat) unknown("this kind of normalisation is not known");
-  put(network, part.name(), part.bottoms(), part.tops(), 165, Out().num(1, 1).num(2, 1).real(3, eps));
+  put(network, wires(part), 165, Out().num(1, 1).num(2, 1).real(3, eps));
 }
 
 // ---- shapes
@@ -193,8 +193,7 @@ void put_reshape(const Part& part, Out& network) {
   std::vector<std::int64_t> target{part.integer("dst_k", 1), part.integer("dst_h", 1),
                                    part.integer("dst_w", 1)};
   if (part.integer("dst_seq", 1) > 1) target.insert(target.begin(), part.integer("dst_seq"));
-  put(network, part.name(), part.bottoms(), part.tops(), 300,
-      Out().list(1, target).num(2, part.integer("mode")));
+  put(network, wires(part), 300, Out().list(1, target).num(2, part.integer("mode")));
 }
 
 // Axes are counted w, h, k, n, seq by Espresso, and Seq, C, H, W by the layer.
@@ -208,7 +207,7 @@ void put_transpose(const Part& part, Out& network) {
     if (from < 0 || from > 4 || from == 3) unknown(text("'{}' is {}, which is not known", key, from));
     axes.push_back(axis_of[from]);
   }
-  put(network, part.name(), part.bottoms(), part.tops(), 310, Out().list(1, axes));
+  put(network, wires(part), 310, Out().list(1, axes));
 }
 
 void put_upsample(const Part& part, Out& network) {
@@ -218,7 +217,7 @@ void put_upsample(const Part& part, Out& network) {
   Out p;
   p.list(1, {part.length("scaling_factor_y"), part.length("scaling_factor_x")}).num(5, mode);
   if (mode == 1 && part.flag("align_corners")) p.num(6, 1);
-  put(network, part.name(), part.bottoms(), part.tops(), 210, p);
+  put(network, wires(part), 210, p);
 }
 
 void put_border(const Part& part, Out& network) {
@@ -229,13 +228,13 @@ void put_border(const Part& part, Out& network) {
     case 2: p.message(3, Out()); break;
     default: unknown(text("padding of mode {} is not known", part.integer("pad_pad_mode")));
   }
-  put(network, part.name(), part.bottoms(), part.tops(), 200, p.message(10, amounts(part)));
+  put(network, wires(part), 200, p.message(10, amounts(part)));
 }
 
 void put_crop(const Part& part, Out& network) {
   need_bottoms(part, 1);
   Out sides = amounts(part.integer("t"), part.integer("b"), part.integer("l"), part.integer("r"));
-  put(network, part.name(), part.bottoms(), part.tops(), 190, Out().message(1, sides));
+  put(network, wires(part), 190, Out().message(1, sides));
 }
 
 void put_reduce(const Part& part, Out& network) {
@@ -247,7 +246,7 @@ void put_reduce(const Part& part, Out& network) {
   bool k = to->k != from->k, h = to->h != from->h, w = to->w != from->w;
   std::int64_t axis = k && (h || w) ? 0 : k ? 2 : h && w ? 1 : h ? 3 : 4;
   if (axis == 0 && (to->k != 1 || to->h != 1 || to->w != 1)) unknown("a reduction over these axes");
-  put(network, part.name(), part.bottoms(), part.tops(), 280, Out().num(1, mode).num(3, axis));
+  put(network, wires(part), 280, Out().num(1, mode).num(3, axis));
 }
 
 void put_constant(const Part& part, Out& network) {
@@ -256,14 +255,13 @@ void put_constant(const Part& part, Out& network) {
       static_cast<double>(k) * static_cast<double>(h) * static_cast<double>(w) > 1e9)
     unknown("a constant of this shape is not supported");
   std::string key = part.has("constant_blob") ? "constant_blob" : "blob_constant";
-  put(network, part.name(), {}, part.tops(), 290,
+  put(network, {part.name(), {}, part.tops()}, 290,
       Out().list(1, {k, h, w}).message(2, part.weight(key, k * h * w)));
 }
 
 void put_space(const Part& part, Out& network) {
   std::int64_t mode = part.flag("pixel_shuffle") ? 2 : part.flag("reverse") ? 1 : 0;
-  put(network, part.name(), part.bottoms(), part.tops(), 345,
-      Out().num(1, mode).num(2, part.length("block_size")));
+  put(network, wires(part), 345, Out().num(1, mode).num(2, part.length("block_size")));
 }
 
 // ---- layers that need a line or two
@@ -290,21 +288,15 @@ constexpr Row rows[] = {
     {"reduce", put_reduce},
     {"load_constant", put_constant},
     {"space_to_depth", put_space},
-    {"softmax", [](const Part& p, Out& n) { put(n, p.name(), p.bottoms(), p.tops(), 175, Out()); }},
-    {"concat", [](const Part& p, Out& n) { put(n, p.name(), p.bottoms(), p.tops(), 320, Out()); }},
-    {"flatten",
-     [](const Part& p, Out& n) {
-       put(n, p.name(), p.bottoms(), p.tops(), 301, Out().num(1, p.integer("mode")));
-     }},
-    {"copy",
-     [](const Part& p, Out& n) {
-       put(n, p.name(), p.bottoms(), p.tops(), 130, Out().message(5, Out().real(1, 1)));
-     }},
+    {"softmax", [](const Part& p, Out& n) { put(n, wires(p), 175, Out()); }},
+    {"concat", [](const Part& p, Out& n) { put(n, wires(p), 320, Out()); }},
+    {"flatten", [](const Part& p, Out& n) { put(n, wires(p), 301, Out().num(1, p.integer("mode"))); }},
+    {"copy", [](const Part& p, Out& n) { put(n, wires(p), 130, Out().message(5, Out().real(1, 1))); }},
     {"lrn",
      [](const Part& p, Out& n) {
        Out params;
        params.real(1, p.number("alpha")).real(2, p.number("beta")).num(3, p.length("local_size"));
-       put(n, p.name(), p.bottoms(), p.tops(), 180, params.real(4, p.number("k", 1)));
+       put(n, wires(p), 180, params.real(4, p.number("k", 1)));
      }},
 };
 

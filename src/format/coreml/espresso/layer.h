@@ -8,8 +8,12 @@ namespace tl::coreml::espresso {
 using Names = std::vector<std::string>;
 
 [[noreturn]] void unknown(std::string what);  // Error(unsupported)
-void put(Out& network, const std::string& name, const Names& in, const Names& out, std::uint32_t type,
-         const Out& params);
+struct Wires {  // a layer's name, and those of the values that it takes and gives
+  std::string name = {};
+  Names in = {}, out = {};
+};
+Wires wires(const Part&);
+void put(Out& network, const Wires&, std::uint32_t type, const Out& params);
 void need_bottoms(const Part&, std::size_t n);
 
 // Puts a layer of one result, and after it the activation that was fused into it, if one was.
