@@ -60,7 +60,8 @@ Lowered lower_convolution(Layer& layer) {
   Ex x = layer.in[0];
   bool given = layer.in.size() > 1;
   std::vector<Ex> in{
-      planes(x), given ? layer.in[1] : weight(layer, p.message(90), form.weight_shape(), form.transposed)};
+      planes(x),
+      given ? layer.in[1] : large_weight(layer, p.message(90), form.weight_shape(), form.transposed)};
   if (p.flag(70)) in.push_back(weight(layer, p.message(91), {form.outputs}));
   return {unplanes(convolved(form, in, attrs), x)};
 }
@@ -83,7 +84,7 @@ Lowered lower_convolution3d(Layer& layer) {
   if (type == 0) attrs.set("pad", pad);
   set_output_shape(p, 87, form, attrs);
   std::vector<Ex> in{ranked(layer.in[0], 5),
-                     weight(layer, p.message(60), form.weight_shape(), form.transposed)};
+                     large_weight(layer, p.message(60), form.weight_shape(), form.transposed)};
   if (p.flag(50)) in.push_back(weight(layer, p.message(61), {form.outputs}));
   return {convolved(form, in, attrs)};
 }

@@ -14,7 +14,7 @@ struct Matrix {
 
 Matrix matrix_of(Layer& layer, std::int64_t outputs, std::int64_t inputs, std::uint32_t first) {
   require(outputs > 0 && inputs > 0, "the lengths of the matrix must be positive");
-  Matrix m{weight(layer, layer.params.message(first), {outputs, inputs}), {}};
+  Matrix m{large_weight(layer, layer.params.message(first), {outputs, inputs}), {}};
   return m;
 }
 

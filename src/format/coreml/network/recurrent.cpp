@@ -55,7 +55,7 @@ Ex stacked(Layer& l, std::span<const Part> parts, const Shape& part) {
   auto each = static_cast<std::size_t>(volume(part));
   for (const Part& p : parts) {
     Tensor t = p.factor == 0 ? from_doubles(std::vector<double>(each), DType::f32, part)
-                             : converted(weight_values(l, p.weight, part), DType::f32);
+                             : weight_values(p.weight, part);
     to = std::transform(t.as<float>().begin(), t.as<float>().end(), to,
                         [&](float x) { return static_cast<float>(p.factor * x + p.plus); });
   }
