@@ -44,10 +44,9 @@ bool has_weight(const Message& weight_params);  // it holds data
 // The numbers as a constant of this shape and fp32. channel_axis: of the scales. Throws Error if they are not
 // as many as the shape has.
 Ex weight(Layer&, const Message& weight_params, Shape shape, int channel_axis = 0);
-Tensor weight_values(const Message& weight_params, Shape shape, int channel_axis = 0);
-// The same, for what kernels pack: stays bytes of the file until a plan is made, and is then no constant
-// here.
+// The same, for what kernels pack: stays bytes of the file until a plan is made, so here it is no constant.
 Ex large_weight(Layer&, const Message& weight_params, Shape shape, int channel_axis = 0);
+Tensor weight_values(const Message& weight_params, Shape shape, int channel_axis = 0);
 std::int64_t weight_size(const Message& weight_params);  // elements that are stored
 
 // ---- shapes
