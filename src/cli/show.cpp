@@ -5,14 +5,16 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/interface.h"
 #include "model/model.h"
+#include "model/operation_table.h"
 
 namespace tl::cli {
 namespace {
 
-constexpr std::size_t most_tensors = 20, most_pairs = 40, most_items = 6;
+constexpr std::size_t most_tensors = 20, most_pairs = 40, most_items = 6, most_lines = 40;
 
 std::string grouped(std::int64_t n) {  // 1,234,567
   std::string digits = text("{}", n);
@@ -67,14 +69,41 @@ std::string counts_text(std::span<const std::pair<std::string, std::int64_t>> co
   return page;
 }
 
+// A line for each kind of operation, with what its weights and products come to.
+std::string table_text(const std::vector<OperationRow>& rows) {
+  std::size_t width = 0;
+  for (const OperationRow& r : rows) width = std::max(width, r.name.size());
+  std::string page;
+  for (const OperationRow& r : rows) {
+    std::string row = text("  {:<{}} {:>6}", r.name, width, grouped(r.count));
+    if (r.parameters) row += text("  {} parameters", grouped(r.parameters));
+    if (!r.multiply_adds) row += "  multiply-adds depend on the input";
+    else if (*r.multiply_adds) row += text("  {} multiply-adds", grouped(*r.multiply_adds));
+    for (const auto& [type, bytes] : r.bytes) row += text("  {} {}", type, size_text(bytes));
+    page += row + "\n";
+  }
+  return page;
+}
+
+std::string totals_text(const std::vector<OperationRow>& rows) {
+  std::int64_t sum = 0;
+  for (const OperationRow& r : rows) {
+    if (!r.multiply_adds) return "";
+    sum += *r.multiply_adds;
+  }
+  return sum ? text(", {} multiply-adds", grouped(sum)) : "";
+}
+
 std::string operations_text(const ModelFile& file, const Function& function, bool several) {
   std::vector<std::pair<std::string, std::int64_t>> counts = operation_counts(file, function);
   if (counts.empty()) return "";
   std::int64_t total = 0;
   for (const auto& [name, n] : counts) total += n;
   std::string where = several ? text(" of function {}", printable(function.name)) : "";
-  return text("{}{}: {}\n", counts_layers(file, function) ? "Layers" : "Operations", where, grouped(total)) +
-         counts_text(counts);
+  if (counts_layers(file, function))
+    return text("Layers{}: {}\n", where, grouped(total)) + counts_text(counts);
+  std::vector<OperationRow> rows = operation_table(function);
+  return text("Operations{}: {}{}\n", where, grouped(total), totals_text(rows)) + table_text(rows);
 }
 
 std::string functions_text(const ModelFile& file) {
@@ -160,7 +189,19 @@ std::string page_of(const ModelFile& file) {
   bool graph = std::any_of(file.functions.begin(), file.functions.end(),
                            [](const Function& f) { return f.graph.has_value(); });
   if (!file.tensors.empty() && !graph) page += tensors_text(file);
-  return page + pairs_text(file);
+  page += pairs_text(file);
+  for (const Function& function : file.functions)
+    if (function.graph && !counts_layers(file, function))
+      page += "Program\n" + program_text(function, most_lines);
+  return page;
+}
+
+std::string programs_of(const ModelFile& file) {
+  std::string page;
+  for (const Function& function : file.functions)
+    page += program_text(function, std::numeric_limits<std::size_t>::max());
+  for (const auto& [name, part] : file.parts) page += programs_of(part);
+  return page.empty() ? throw Error(Code::unsupported, text("{}: {}", file.path, why_not_text(file))) : page;
 }
 
 }  // namespace
@@ -185,7 +226,7 @@ std::string short_text(const MetaValue& value) {
 Command show_command() {
   struct Options {
     std::string model = {};
-    bool json = false;
+    bool json = false, program = false;
   };
   auto o = std::make_shared<Options>();
   Command command;
@@ -194,10 +235,11 @@ Command show_command() {
       "metadata.\nReads .mlpackage, .mlmodel, .mlmodelc, .gguf and .safetensors, also those that cannot run.";
   command.example = "  tl show model.mlpackage\n  tl show weights.gguf --json\n";
   command.options = {argument("MODEL", &o->model),
-                     {"--json", "", "the same as data, everything listed", &o->json}};
+                     {"--json", "", "the same as data, everything listed", &o->json},
+                     {"--program", "", "only the program, all of it", &o->program}};
   command.run = [o](Global&) {
     ModelFile file = read_model(o->model);
-    std::fputs((o->json ? json_of(file) : page_of(file)).c_str(), stdout);
+    std::fputs((o->json ? json_of(file) : o->program ? programs_of(file) : page_of(file)).c_str(), stdout);
     return 0;
   };
   return command;

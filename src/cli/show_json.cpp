@@ -2,8 +2,10 @@
 // `tl show --json`.
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/show.h"
 #include "model/model.h"
+#include "model/operation_table.h"
 
 namespace tl::cli {
 namespace {
@@ -57,6 +59,57 @@ Json json_of_features(std::span<const Feature> features) {
   return all;
 }
 
+Json json_of_table(const Function& function) {
+  Json all = Json::array();
+  for (const OperationRow& r : operation_table(function)) {
+    Json bytes = Json::object();
+    for (const auto& [type, n] : r.bytes) bytes[type] = n;
+    all.push_back({{"op", r.name},
+                   {"count", r.count},
+                   {"parameters", r.parameters},
+                   {"multiply_adds", r.multiply_adds ? Json(*r.multiply_adds) : Json()},
+                   {"bytes", bytes}});
+  }
+  return all;
+}
+
+// ---- programs
+
+Json json_of_value(const Graph& graph, ValueId v) {
+  const Value& value = graph.value(v);
+  return {{"name", value.name.empty() ? text("%{}", index(v)) : value.name},
+          {"type", text_of(value.type)},
+          {"constant", value.is_constant()}};
+}
+
+Json json_of_values(const Graph& graph, std::span<const ValueId> values) {
+  Json all = Json::array();
+  for (ValueId v : values) all.push_back(v == no_value ? Json() : json_of_value(graph, v));
+  return all;
+}
+
+Json json_of_attrs(const Attrs& attrs) {
+  Json all = Json::object();
+  for (const auto& [name, value] : attrs) std::visit([&, n = name](const auto& v) { all[n] = v; }, value);
+  return all;
+}
+
+Json json_of_block(const Graph& graph, const Block& block) {
+  Json nodes = Json::array();
+  for (const Node& node : block.nodes) {
+    Json j{{"op", node.op->name},
+           {"name", node.name},
+           {"inputs", json_of_values(graph, node.inputs)},
+           {"attributes", json_of_attrs(node.attrs)},
+           {"outputs", json_of_values(graph, node.outputs)}};
+    for (const Block& inner : node.blocks) j["blocks"].push_back(json_of_block(graph, inner));
+    nodes.push_back(std::move(j));
+  }
+  return {{"inputs", json_of_values(graph, block.inputs)},
+          {"nodes", nodes},
+          {"outputs", json_of_values(graph, block.outputs)}};
+}
+
 Json json_of_function(const ModelFile& file, const Function& function) {
   Json ops = Json::object();
   for (const auto& [name, n] : operation_counts(file, function)) ops[name] = n;
@@ -65,6 +118,10 @@ Json json_of_function(const ModelFile& file, const Function& function) {
   j["inputs"] = json_of_features(function.interface.inputs);
   j["outputs"] = json_of_features(function.interface.outputs);
   j["states"] = json_of_features(function.interface.states);
+  if (function.graph) {
+    j["table"] = json_of_table(function);
+    j["program"] = json_of_block(*function.graph, function.graph->body);
+  }
   j[counts_layers(file, function) ? "layers" : "ops"] = ops;
   return j;
 }

@@ -110,12 +110,25 @@ using Decompose = std::vector<Ex>(std::span<const Ex> in, const Attrs& attrs);
 
 // ---- facts for others
 
-struct MilNode;                     // an operation as a Core ML file has it (ir/mil.h)
-using MilUpgrade = void(MilNode&);  // older opsets and odd forms to this definition
+struct MilNode;                        // an operation as a Core ML file has it (ir/mil.h)
+struct MilWrite;                       // a node on its way into such a file
+using MilUpgrade = void(MilNode&);     // older opsets and odd forms to this definition
+using MilDowngrade = void(MilWrite&);  // the way back: this definition as files of an opset have it
+struct MilParameter {                  // of a file, where it is not simply an attribute of the definition
+  std::string_view name = {};
+  int since = 5;  // older opsets do not have it
+  std::optional<DType> dtype =
+      {};             // its element type, where that is not int32, bool or the inputs' float type
+  bool tied = false;  // a number of the inputs' float type in every opset
+};
 struct MilFacts {
   std::string_view name = {};  // empty: not an operation of MIL; the writer uses the decomposition
   int since = 5;               // CoreML5 is iOS 15
   MilUpgrade* upgrade = nullptr;
+  MilDowngrade* downgrade = nullptr;
+  List<MilParameter, 6> parameters = {};
+  int half = 5;    // since which opset it takes fp16
+  int narrow = 7;  // since which opset it takes integers of 8 and 16 bits
 };
 
 enum class Fit : std::uint8_t { native, conditional, never };

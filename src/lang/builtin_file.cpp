@@ -79,8 +79,8 @@ Value file(Args& args) { return args.interpreter.host().load_data(args.string(0)
 
 Value save(Args& args) {
   bool fits = args[0].is(Kind::map) || args[0].is(Kind::tensor) || args[0].is(Kind::record) ||
-              args[0].is(Kind::list) || args[0].is_plain_number();
-  if (!fits) args.wrong(0, "a tensor, or a map or struct of tensors");
+              args[0].is(Kind::list) || args[0].is(Kind::model) || args[0].is_plain_number();
+  if (!fits) args.wrong(0, "a model, a tensor, or a map or struct of tensors");
   Value value = args[0];
   if (value.is(Kind::record)) {
     const auto& record = value.as<RecordObject>();
@@ -103,7 +103,8 @@ constexpr Builtin functions[] = {
      "The pixels of a .png or .jpg as uint8 [height, width, 3], gray ones [height, width].", load_image},
     {"file", "path", "The data of a .npy, .npz or .json file, or of an image.", file},
     {"save", "value, path", "Writes a tensor, or a map of tensors, as .npz or .safetensors.", save},
-    {"save_model", "value, path", "Writes a tensor, or a map of tensors, as .npz or .safetensors.", save},
+    {"save_model", "value, path",
+     "Writes a model as .mlpackage, or its weights, tensors or a map of them as .safetensors.", save},
     {"load_audio", "path", "Not supported yet.", not_yet},
     {"load_tokenizer", "source", "Not supported yet.", not_yet},
     {"grad", "*arguments", "Not supported yet.", not_yet},

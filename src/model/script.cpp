@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "format/data/image.h"
 #include "format/data/npy.h"
+#include "format/safetensors/safetensors.h"
+#include "model/convert_file.h"
 #include "model/feature_json.h"
 #include "model/script_model.h"
 
@@ -118,13 +120,17 @@ lang::Value ScriptHost::load_data(const std::string& path) {
 
 void ScriptHost::save(const lang::Value& value, const std::string& path) {
   auto ends = [&](std::string_view end) { return std::string_view(path).ends_with(end); };
+  if (value.is(lang::Kind::model)) {
+    const auto& model = dynamic_cast<const ScriptModel&>(*value.as<lang::ModelObject>().model);
+    return save_model_file(model.model().file(), path, {}, runtime_);
+  }
   if (ends(".npy")) {
     if (!value.is(lang::Kind::tensor))
       throw Error(Code::bad_input, text("{}: a .npy file holds one tensor", path));
     return data::write_npy(path, value.tensor());
   }
-  if (!ends(".npz"))
-    throw Error(Code::unsupported, text("{}: not supported yet: only .npz and .npy are written", path));
+  if (!ends(".npz") && !ends(".safetensors"))
+    throw Error(Code::unsupported, text("{}: only .npz, .npy and .safetensors are written", path));
   data::NamedArrays arrays;
   if (value.is(lang::Kind::tensor)) arrays.emplace_back("value", value.tensor());
   if (value.is(lang::Kind::map)) {
@@ -136,7 +142,8 @@ void ScriptHost::save(const lang::Value& value, const std::string& path) {
   }
   if (arrays.empty())
     throw Error(Code::bad_input, text("{}: only a tensor or a map of tensors can be saved", path));
-  data::write_npz(path, arrays);
+  if (ends(".npz")) data::write_npz(path, arrays);
+  else safetensors::write_safetensors(path, arrays);
 }
 
 std::string ScriptHost::read_text(const std::string& path) {

@@ -22,6 +22,8 @@ class ScriptModel : public lang::HostModel {
   std::vector<std::string> tensors() override;
   Tensor tensor(const std::string& name) override;
 
+  const Model& model() const { return *model_; }
+
  private:
   std::shared_ptr<Model> model_;
   std::function<void(std::string_view)> warn_;

@@ -230,6 +230,43 @@ void upgrade_sparse_to_dense(MilNode& node) {
   node.drop("shape");
 }
 
+constexpr int ios18 = 8;
+
+Tensor shape_parameter(const Shape& shape) {
+  return from_integers(shape, DType::u32, {static_cast<Dim>(shape.size())});
+}
+
+// Small integers as the bytes that hold them.
+Tensor packed_view(const Tensor& t) {
+  return Tensor(DType::u8, {static_cast<Dim>(t.bytes())}, t.storage(), t.offset());
+}
+
+void downgrade_constexpr_cast(MilWrite& out) { out.as_attributes = out.opset < ios18; }
+
+void downgrade_lut_to_dense(MilWrite& out) {
+  const Tensor *indices = out.constant("indices"), *lut = out.constant("lut");
+  if (!indices || !lut || lut->size() != lut->shape()[lut->rank() - 2] || lut->shape().back() != 1)
+    return out.need(ios18);  // several tables, or vectors in them
+  if (out.opset >= ios18) return;
+  Tensor table = lut->reshaped({lut->size()}), bytes = packed_view(*indices);
+  Tensor shape = shape_parameter(indices->shape());
+  out.drop("vector_axis");
+  out.set("lut", std::move(table));
+  out.set("indices", std::move(bytes));
+  out.set("shape", std::move(shape));
+  out.as_attributes = true;
+}
+
+void downgrade_sparse_to_dense(MilWrite& out) {
+  const Tensor *mask = out.constant("mask"), *present = out.constant("nonzero_data");
+  if (!mask || !present || is_packed(present->dtype())) return out.need(ios18);
+  if (out.opset >= ios18) return;
+  Tensor bytes = packed_view(*mask), shape = shape_parameter(mask->shape());
+  out.set("mask", std::move(bytes));
+  out.set("shape", std::move(shape));
+  out.as_attributes = true;
+}
+
 }  // namespace
 
 constinit const OpDef ops::constexpr_cast{
@@ -240,7 +277,7 @@ constinit const OpDef ops::constexpr_cast{
     .infer = infer_cast,
     .reference = reference_cast,
     .traits = Traits::dequantize,
-    .mil = {"constexpr_cast", 6},
+    .mil = {"constexpr_cast", 6, nullptr, downgrade_constexpr_cast},
     .samples = {{.inputs = {"fp16[2, 3]"}, .attrs = "output_dtype=fp32"}},
 };
 
@@ -252,7 +289,11 @@ constinit const OpDef ops::constexpr_lut_to_dense{
     .infer = infer_lut_to_dense,
     .reference = reference_lut_to_dense,
     .traits = Traits::dequantize,
-    .mil = {"constexpr_lut_to_dense", 6, upgrade_lut_to_dense},
+    .mil = {.name = "constexpr_lut_to_dense",
+            .since = 6,
+            .upgrade = upgrade_lut_to_dense,
+            .downgrade = downgrade_lut_to_dense,
+            .narrow = 6},
     .samples = {{.inputs = {"uint2[4, 6] 0..3", "fp32[2, 1, 4, 1]"}},
                 {.inputs = {"uint3[4, 6] 0..7", "fp16[1, 3, 8, 2]"}, .attrs = "vector_axis=0"}},
 };
@@ -294,7 +335,11 @@ constinit const OpDef ops::constexpr_sparse_to_dense{
     .infer = infer_sparse_to_dense,
     .reference = reference_sparse_to_dense,
     .traits = Traits::dequantize,
-    .mil = {"constexpr_sparse_to_dense", 6, upgrade_sparse_to_dense},
+    .mil = {.name = "constexpr_sparse_to_dense",
+            .since = 6,
+            .upgrade = upgrade_sparse_to_dense,
+            .downgrade = downgrade_sparse_to_dense,
+            .narrow = 6},
     .samples = {{.inputs = {"fp32[3]", "uint1[2, 3] = [1, 0, 0, 1, 1, 0]"}}},
 };
 

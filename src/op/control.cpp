@@ -156,6 +156,15 @@ void upgrade_classify(MilNode& node) {
   else if (!words.empty()) node.set("classes", std::move(words));
 }
 
+void downgrade_classify(MilWrite& out) {
+  Tensor labels = class_labels(out.node.attrs);
+  std::vector<MilWrite::Operand> classes;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(labels.size()); ++i)
+    classes.emplace_back(element(labels, i));
+  out.drop("class_ids");
+  out.set("classes", std::move(classes), true);
+}
+
 }  // namespace
 
 constinit const OpDef ops::cond{
@@ -207,7 +216,10 @@ constinit const OpDef ops::classify{
     .outputs = {"class_label", "class_label_probs"},
     .infer = infer_classify,
     .evaluate = evaluate_classify,
-    .mil = {"classify", 5, upgrade_classify},
+    .mil = {.name = "classify",
+            .upgrade = upgrade_classify,
+            .downgrade = downgrade_classify,
+            .half = newest_opset + 1},
     .samples = {{.inputs = {"fp32[3]"}, .attrs = "classes=[\"a\", \"b\", \"c\"]"},
                 {.inputs = {"fp32[2]"}, .attrs = "class_ids=[7, 9]"}},
 };

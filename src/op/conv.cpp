@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
+#include "ir/mil.h"
 #include "op/infer.h"
 #include "op/ops.h"
 
@@ -278,6 +279,11 @@ void reference_conv_quantized(const ReferenceCall& call) {
   convolve(call, ops::conv_quantized, weight);
 }
 
+// same_lower came with iOS 16.
+void downgrade_window(MilWrite& out) {
+  if (out.node.attrs.word("pad_type") == "same_lower") out.need(6);
+}
+
 }  // namespace
 
 std::vector<Window> windows_of(const OpDef& op, std::span<const Dim> x, std::span<const Dim> weight,
@@ -300,7 +306,7 @@ constinit const OpDef ops::conv{
     .infer = infer_conv,
     .gradient = gradient_conv,
     .reference = reference_conv,
-    .mil = {.name = "conv"},
+    .mil = {.name = "conv", .downgrade = downgrade_window},
     .ane = {Fit::conditional, fits, guide},
     .near_zero = 5e-5,
     .samples = {{{"fp32[2, 3, 7, 6]", "fp32[5, 3, 3, 3]", "fp32[5]"}, "pad_type=same"},
@@ -319,7 +325,7 @@ constinit const OpDef ops::conv_transpose{
     .infer = infer_conv_transpose,
     .gradient = gradient_conv_transpose,
     .reference = reference_conv_transpose,
-    .mil = {.name = "conv_transpose"},
+    .mil = {.name = "conv_transpose", .downgrade = downgrade_window},
     .ane = {Fit::conditional, fits, guide},
     .near_zero = 5e-5,
     .samples = {{{"fp32[1, 3, 4, 5]", "fp32[3, 2, 3, 3]", "fp32[2]"},
@@ -339,7 +345,7 @@ constinit const OpDef ops::conv_quantized{
               {"nbits", AttrKind::integer, "8"}},
     .infer = infer_conv_quantized,
     .reference = reference_conv_quantized,
-    .mil = {.name = "conv_quantized"},
+    .mil = {.name = "conv_quantized", .downgrade = downgrade_window, .narrow = 5},
     .ane = {Fit::never, "no current tool writes it", guide},
     .near_zero = 2e-2,
     .samples = {{{"fp32[1, 2, 5, 5]", "uint8[3, 2, 3, 3] 0..255", "fp32[3]", "fp32[3]", "fp32[3]"}},

@@ -118,6 +118,13 @@ struct Form {  // what the macros say of a row
 
 constexpr std::string_view ane_source = "measured on an M1 (ane-guide) and Core ML's public statements";
 
+// clip and threshold: those that take integers too.
+template <class F>
+constexpr List<MilParameter, 6> tied =
+    std::is_same_v<typename F::types, numbers>
+        ? List<MilParameter, 6>{{.name = "alpha", .tied = true}, {.name = "beta", .tied = true}}
+        : List<MilParameter, 6>{};
+
 template <class F, const OpDef* op> constexpr OpDef row(const Form& form, const Facts& facts) {
   OpDef def{.name = form.name,
             .doc = form.doc,
@@ -128,7 +135,9 @@ template <class F, const OpDef* op> constexpr OpDef row(const Form& form, const 
             .decompose = facts.decompose,
             .reference = reference_of<op>,
             .traits = Traits::elementwise,
-            .mil = {facts.mil == "=" ? form.name : facts.mil, 5, facts.upgrade},
+            .mil = {.name = facts.mil == "=" ? form.name : facts.mil,
+                    .upgrade = facts.upgrade,
+                    .parameters = tied<F>},
             .ane = {facts.fit, facts.note, ane_source},
             .near_zero = facts.near_zero};
   if (!form.sample.empty()) def.samples = {Sample{.attrs = form.sample}};

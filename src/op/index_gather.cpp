@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
+#include "ir/mil.h"
 #include "op/formulas.h"
 #include "op/index.h"
 #include "op/infer.h"
@@ -247,6 +248,20 @@ std::vector<Ex> scatter_gradient(const GradientCall& call) {
   return {data, {}, updates};
 }
 
+// From iOS 17 on a negative index is outside: those that are known are written as what they mean.
+void downgrade_gather(MilWrite& out) {
+  constexpr int ios17 = 7;
+  const Tensor* indices = out.constant("indices");
+  const Type& x = out.graph.type(out.node.inputs[0]);
+  if (out.opset < ios17 || !indices || !x.ranked || x.rank() == 0) return;
+  Dim length = x.shape[static_cast<std::size_t>(wrap_axis(out.node.attrs.integer("axis"), x.rank()))];
+  std::vector<std::int64_t> values = to_integers(*indices);
+  bool negative = std::any_of(values.begin(), values.end(), [](std::int64_t i) { return i < 0; });
+  if (!negative || !is_known(length)) return;
+  for (std::int64_t& i : values) i += i < 0 ? length : 0;
+  out.set("indices", from_integers(values, indices->dtype(), indices->shape()));
+}
+
 }  // namespace
 
 namespace ops {
@@ -261,7 +276,10 @@ constinit const OpDef gather{
     .infer = infer_gather<gathered>,
     .gradient = gather_axis_gradient,
     .reference = reference_gather<axis_runs>,
-    .mil = {.name = "gather"},
+    .mil = {.name = "gather",
+            .downgrade = downgrade_gather,
+            .parameters = {{.name = "batch_dims", .since = 6}, {.name = "validate_indices", .since = 7}},
+            .narrow = 6},
     .samples = {{{"fp32[4, 3]", "int32[2, 2] -4..3"}},
                 {{"fp32[2, 5, 3]", "int32[4] 0..4"}, "axis=1"},
                 {{"fp32[2, 5, 3]", "int32[] 0..2"}, "axis=-1"},
@@ -277,7 +295,9 @@ constinit const OpDef gather_along_axis{
     .infer = infer_gather<gathered_along>,
     .gradient = gather_gradient<ops::scatter_along_axis>,
     .reference = reference_gather<along_runs>,
-    .mil = {.name = "gather_along_axis"},
+    .mil = {.name = "gather_along_axis",
+            .parameters = {{.name = "validate_indices", .since = 7}},
+            .narrow = 6},
     .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3"}},
                 {{"fp32[2, 5, 3]", "int32[2, 7, 3] 0..4"}, "axis=1"},
                 {{"fp32[2, 5]", "int32[2, 3] 0..4"}, "axis=-1, validate_indices=true"}},
@@ -291,7 +311,9 @@ constinit const OpDef gather_nd{
     .infer = infer_gather<gathered_tuples>,
     .gradient = gather_nd_gradient,
     .reference = reference_gather<tuple_runs>,
-    .mil = {.name = "gather_nd"},
+    .mil = {.name = "gather_nd",
+            .parameters = {{.name = "batch_dims", .since = 6}, {.name = "validate_indices", .since = 7}},
+            .narrow = 6},
     .samples = {{{"fp32[3, 3, 2]", "int32[4, 2] -3..2"}},
                 {{"fp32[3, 3]", "int32[2, 5, 2] 0..2"}},
                 {{"fp32[2, 4, 3]", "int32[2, 5, 1] 0..3"}, "batch_dims=1"}},
@@ -307,7 +329,7 @@ constinit const OpDef scatter{
     .infer = infer_scatter<gathered>,
     .gradient = scatter_gradient<ops::scatter, ops::gather>,
     .reference = reference_scatter<axis_runs>,
-    .mil = {.name = "scatter"},
+    .mil = {.name = "scatter", .parameters = {{.name = "validate_indices", .since = 7}}},
     .samples = {{{"fp32[4, 3]", "int32[3] -4..3", "fp32[3, 3]"}},
                 {{"fp32[2, 5, 3]", "int32[2] = [4, 1]", "fp32[2, 2, 3]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
@@ -323,7 +345,7 @@ constinit const OpDef scatter_along_axis{
     .infer = infer_scatter<gathered_along>,
     .gradient = scatter_gradient<ops::scatter_along_axis, ops::gather_along_axis>,
     .reference = reference_scatter<along_runs>,
-    .mil = {.name = "scatter_along_axis"},
+    .mil = {.name = "scatter_along_axis", .parameters = {{.name = "validate_indices", .since = 7}}},
     .samples = {{{"fp32[4, 3]", "int32[2, 3] -4..3", "fp32[2, 3]"}},
                 {{"fp32[2, 3]", "int32[2, 2] = [2, 0, 1, 2]", "fp32[2, 2]"}, "axis=1, mode=update"},
                 {{"fp32[2, 5]", "int32[2, 3] 0..4", "fp32[2, 3]"}, "axis=-1, mode=sub"}},
@@ -338,7 +360,7 @@ constinit const OpDef scatter_nd{
     .infer = infer_scatter<gathered_tuples>,
     .gradient = scatter_gradient<ops::scatter_nd, ops::gather_nd>,
     .reference = reference_scatter<tuple_runs>,
-    .mil = {.name = "scatter_nd"},
+    .mil = {.name = "scatter_nd", .parameters = {{.name = "validate_indices", .since = 7}}},
     .samples = {{{"fp32[3, 4, 2]", "int32[4, 2] -3..2", "fp32[4, 2]"}},
                 {{"fp32[5, 2]", "int32[2, 1] = [4, 1]", "fp32[2, 2]"}, "mode=update"}},
 };

@@ -202,6 +202,11 @@ void reference_non_zero(const ReferenceCall& call) {
   call.out[0].shape = {found, static_cast<Dim>(x.shape.size())};
 }
 
+void downgrade_topk(MilWrite& out) {
+  constexpr int ios17 = 7;
+  if (out.node.attrs.integer("k") < 0) out.need(ios17);  // all of them
+}
+
 }  // namespace
 
 namespace ops {
@@ -222,7 +227,11 @@ constinit const OpDef topk{
     .infer = infer_topk,
     .gradient = topk_gradient,
     .reference = reference_topk,
-    .mil = {.name = "topk"},
+    .mil = {.name = "topk",
+            .downgrade = downgrade_topk,
+            .parameters = {{.name = "sort", .since = 6},
+                           {.name = "return_indices", .since = 6},
+                           {.name = "output_indices_dtype", .since = 7}}},
     .samples = {{{"fp32[3, 7]"}, "k=3"},
                 {{"fp32[2, 6, 3]"}, "k=2, axis=1, ascending=true"},
                 {{"fp32[5]"}, "k=-1, output_indices_dtype=uint16"},
@@ -288,7 +297,7 @@ constinit const OpDef one_hot{
     .infer = infer_one_hot,
     .gradient = no_gradient,
     .reference = reference_one_hot,
-    .mil = {.name = "one_hot", .upgrade = upgrade_one_hot},
+    .mil = {.name = "one_hot", .upgrade = upgrade_one_hot, .downgrade = downgrade_dtype},
     .samples = {{{"int32[2, 3] -1..5", "int32[] = 4"}},
                 {{"int32[2, 3] 0..3", "int32[] = 4"}, "axis=0, on_value=2.5, off_value=-1, dtype=fp32"},
                 {{"int32[] 0..3", "int32[] = 4"}, "dtype=bool"}},

@@ -228,6 +228,14 @@ void upgrade_make_list(MilNode& node) {
   node.set("elem_shape", std::move(shape));
 }
 
+void downgrade_make_list(MilWrite& out) {
+  std::vector<MilWrite::Operand> shape;
+  for (std::int64_t d : out.node.attrs.integers("elem_shape"))
+    shape.emplace_back(is_known(d) ? from_integers({&d, 1}, DType::i32, {})
+                                   : from_strings({text("d{}", shape.size())}, {}));
+  out.set("elem_shape", std::move(shape));
+}
+
 }  // namespace
 
 constinit const OpDef ops::make_list{
@@ -239,7 +247,7 @@ constinit const OpDef ops::make_list{
               {"dynamic_length", AttrKind::boolean, "true"}},
     .infer = infer_make_list,
     .evaluate = evaluate_make_list,
-    .mil = {"make_list", 5, upgrade_make_list},
+    .mil = {"make_list", 5, upgrade_make_list, downgrade_make_list},
     .samples = {{.inputs = {"int32[] = 3"}, .attrs = "elem_shape=[2]"}},
 };
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
+#include "ir/mil.h"
 #include "op/infer.h"
 #include "op/ops.h"
 
@@ -104,6 +105,11 @@ constexpr AttrDef exclude_padding{"exclude_padding_from_average", AttrKind::bool
 constexpr AneFacts fit{Fit::conditional, "kernels up to 13, one or two spatial dimensions",
                        "measured on an M1 (ane-guide)"};
 
+// same_lower came with iOS 16.
+void downgrade_window(MilWrite& out) {
+  if (out.node.attrs.word("pad_type") == "same_lower") out.need(6);
+}
+
 }  // namespace
 
 PoolShape pool_shape(std::span<const Dim> x, const Attrs& attrs) {
@@ -126,7 +132,7 @@ constinit const OpDef ops::max_pool{
     .infer = infer_pool,
     .gradient = max_gradient,
     .reference = reference<PoolKind::max>,
-    .mil = {"max_pool"},
+    .mil = {.name = "max_pool", .downgrade = downgrade_window},
     .ane = fit,
     .samples = {{{"fp32[2, 3, 9, 37]"},
                  "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
@@ -145,7 +151,7 @@ constinit const OpDef ops::avg_pool{
     .infer = infer_pool,
     .gradient = avg_gradient,
     .reference = reference<PoolKind::avg>,
-    .mil = {"avg_pool"},
+    .mil = {.name = "avg_pool", .downgrade = downgrade_window},
     .ane = fit,
     .samples = {{{"fp32[2, 3, 9, 37]"},
                  "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},
@@ -166,7 +172,7 @@ constinit const OpDef ops::l2_pool{
     .infer = infer_pool,
     .gradient = l2_gradient,
     .reference = reference<PoolKind::l2>,
-    .mil = {"l2_pool"},
+    .mil = {.name = "l2_pool", .downgrade = downgrade_window},
     .ane = fit,
     .samples = {{{"fp32[2, 3, 9, 37]"},
                  "kernel_sizes=[3, 3], strides=[2, 2], pad_type=custom, pad=[1, 1, 1, 1]"},

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "ir/mil.h"
 #include "op/infer.h"
 #include "op/ops.h"
 
@@ -135,6 +136,12 @@ void reference_quantize(const ReferenceCall& call) {
   }
 }
 
+void downgrade_affine(MilWrite& out) {
+  out.as_attributes = true;
+  const Tensor* q = out.constant("quantized_data");
+  if (!out.find("zero_point") && q) out.set("zero_point", scalar(0, q->dtype()));
+}
+
 }  // namespace
 
 constinit const OpDef ops::quantize{
@@ -172,7 +179,7 @@ constinit const OpDef ops::constexpr_affine_dequantize{
     .infer = infer_dequantize,
     .reference = reference_dequantize,
     .traits = Traits::dequantize,
-    .mil = {"constexpr_affine_dequantize", 6},
+    .mil = {.name = "constexpr_affine_dequantize", .since = 6, .downgrade = downgrade_affine, .narrow = 6},
     .samples = {{.inputs = {"int8[2, 3] -128..127", "fp32[2]", "int8[2] -3..3"}}},
 };
 

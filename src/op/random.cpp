@@ -132,7 +132,7 @@ constinit const OpDef ops::random_uniform{
     .infer = infer_random,
     .reference = uniform,
     .traits = Traits::random,
-    .mil = {"random_uniform", 5, upgrade_random},
+    .mil = {"random_uniform", 5, upgrade_random, downgrade_dtype},
     .samples = {{.inputs = {"int32[2] = [3, 4]"}, .attrs = "seed=1"}},
 };
 
@@ -147,7 +147,7 @@ constinit const OpDef ops::random_normal{
     .infer = infer_random,
     .reference = normal,
     .traits = Traits::random,
-    .mil = {"random_normal", 5, upgrade_random},
+    .mil = {"random_normal", 5, upgrade_random, downgrade_dtype},
     .samples = {{.inputs = {"int32[2] = [3, 4]"}, .attrs = "seed=1"}},
 };
 
@@ -161,7 +161,7 @@ constinit const OpDef ops::random_bernoulli{
     .infer = infer_random,
     .reference = bernoulli,
     .traits = Traits::random,
-    .mil = {"random_bernoulli", 5, upgrade_random},
+    .mil = {"random_bernoulli", 5, upgrade_random, downgrade_dtype},
     .samples = {{.inputs = {"int32[2] = [3, 4]"}, .attrs = "seed=1"}},
 };
 

@@ -203,7 +203,7 @@ constexpr OpDef arg_reduction(std::string_view name, std::string_view doc, Refer
                     {"output_dtype", AttrKind::word, "int32", "int32 uint16"}},
           .infer = infer_arg,
           .reference = reference,
-          .mil = {name},
+          .mil = {.name = name, .parameters = {{.name = "output_dtype", .since = 7}}},
           .ane = {Fit::conditional, "fp16 only", ane_source},
           .samples = {{{"fp32[3, 40]"}},
                       {{"fp32[2, 5, 19]"}, "axis=1, keep_dims=true"},

@@ -152,6 +152,15 @@ void upgrade_crop_resize(MilNode& node) {
   else if (node.input("pad_value") == no_value) node.set("pad_value", 0.0);
 }
 
+void downgrade_crop_resize(MilWrite& out) {
+  constexpr int ios15 = 5, ios16 = 6, ios17 = 7;
+  bool roi = out.node.attrs.boolean("roi");
+  out.drop("roi");
+  if (roi) out.rename("boxes", "roi"), out.at_most(ios16);
+  else out.need(ios17);
+  if (!out.node.attrs.has("pad_value")) out.at_most(ios15);  // later they pad
+}
+
 // ---- resample, affine
 
 constexpr std::string_view coordinate_modes =
@@ -289,7 +298,13 @@ constinit const OpDef ops::crop_resize{
               {"roi", AttrKind::boolean, "false"}},  // boxes [n, 1, 4 or 5, 1, 1], and outputs of rank 5
     .infer = infer_crop_resize,
     .reference = reference_crop_resize,
-    .mil = {"crop_resize", 5, upgrade_crop_resize},
+    .mil = {"crop_resize",
+            5,
+            upgrade_crop_resize,
+            downgrade_crop_resize,
+            {{.name = "spatial_scale", .dtype = DType::f32},
+             {.name = "pad_value", .since = 6, .tied = true},
+             {.name = "box_indices", .since = 7}}},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[2, 3, 4, 5]", "fp32[2, 4] = [0.5, 1, 3, 2, 0, 0, 2.5, 4]",
                             "int32[2] = [1, 0]"},
@@ -307,7 +322,7 @@ constinit const OpDef ops::resample{
               {"align_corners", AttrKind::boolean, "false"}},
     .infer = infer_resample,
     .reference = reference_resample,
-    .mil = {"resample"},
+    .mil = {.name = "resample", .parameters = {{.name = "padding_value", .tied = true}}},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[1, 2, 3, 4]", "fp32[1, 2, 2, 2]"}},
                 {.inputs = {"fp32[1, 2, 3, 4]", "fp32[1, 2, 2, 2]"},
@@ -328,7 +343,7 @@ constinit const OpDef ops::affine{
               {"align_corners", AttrKind::boolean, "true"}},
     .infer = infer_affine,
     .reference = reference_affine,
-    .mil = {"affine"},
+    .mil = {.name = "affine", .parameters = {{.name = "padding_value", .tied = true}}},
     .near_zero = 1e-5,
     .samples = {{.inputs = {"fp32[2, 2, 3, 4]", "fp32[1, 6]"}, .attrs = "output_height=3, output_width=2"}},
 };

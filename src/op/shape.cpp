@@ -80,7 +80,8 @@ std::vector<Ex> reshape_back(const GradientCall& call) {
   return gradients;
 }
 
-// Until iOS 16 a zero copies the dimension of the same index, and ranks must be equal.
+// Until iOS 16 a zero copies the dimension of the same index, and ranks must be equal: then that is the same
+// as counting from the right.
 void upgrade_reshape(MilNode& node) {
   constexpr int ios17 = 7;
   const Tensor* shape = node.constant("shape");
@@ -91,9 +92,15 @@ void upgrade_reshape(MilNode& node) {
   if (!any) return;
   need(wanted.size() == x.size(),
        text("the shape {} has a 0, so its length must be the rank of {}", text_of(wanted), text_of(x)));
-  for (std::size_t d = 0; d < x.size(); ++d)
-    if (wanted[d] == 0 && is_known(x[d]) && x[d] > 0) wanted[d] = x[d];
-  node.set_input("shape", integers(node.place, wanted));
+}
+
+void downgrade_reshape(MilWrite& out) {
+  constexpr int ios17 = 7;
+  const Tensor* shape = out.constant("shape");
+  const Type& x = out.graph.type(out.node.inputs[0]);
+  if (!shape || (x.ranked && shape->size() == static_cast<std::int64_t>(x.rank()))) return;
+  std::vector<std::int64_t> wanted = to_integers(*shape);
+  if (std::find(wanted.begin(), wanted.end(), 0) != wanted.end()) out.need(ios17);
 }
 
 std::vector<Type> infer_reshape_like(const InferCall& call) {
@@ -130,6 +137,16 @@ void upgrade_reshape_like(MilNode& node) {
     }
     node.set(name, std::move(values));
     node.drop(name);
+  }
+}
+
+void downgrade_reshape_like(MilWrite& out) {
+  std::size_t refs = out.node.inputs.size() - 1;
+  for (std::string_view name : {"begins", "ends", "end_masks"}) {
+    std::vector<MilWrite::Operand> scalars;
+    for (std::int64_t n : out.node.attrs.integers_or(name, refs, 0))
+      scalars.emplace_back(from_integers({&n, 1}, name == "end_masks" ? DType::boolean : DType::i32, {}));
+    out.set(name, std::move(scalars));
   }
 }
 
@@ -208,7 +225,7 @@ constinit const OpDef reshape{
     .gradient = reshape_back,
     .reference = move_reference<moves::whole>,
     .traits = Traits::view,
-    .mil = {.name = "reshape", .upgrade = upgrade_reshape},
+    .mil = {.name = "reshape", .upgrade = upgrade_reshape, .downgrade = downgrade_reshape},
     .samples = {{{"fp32[2, 3, 4]", "int32[2] = [4, 6]"}},
                 {{"fp32[2, 3, 4]", "int32[3] = [-1, 0, 2]"}},
                 {{"fp32[6]", "int32[3] = [0, 2, -1]"}}},
@@ -225,7 +242,10 @@ constinit const OpDef reshape_like{
     .gradient = reshape_back,
     .reference = move_reference<moves::whole>,
     .traits = Traits::view,
-    .mil = {.name = "reshape_like", .since = 6, .upgrade = upgrade_reshape_like},
+    .mil = {.name = "reshape_like",
+            .since = 6,
+            .upgrade = upgrade_reshape_like,
+            .downgrade = downgrade_reshape_like},
     .samples = {{{"fp32[6, 4]", "fp32[2, 3]", "fp32[5, 2, 2]"},
                  "begins=[0, 1], ends=[2, 0], end_masks=[0, 1]"}},
 };

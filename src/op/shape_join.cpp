@@ -434,7 +434,7 @@ constinit const OpDef pad{
     .infer = infer_pad,
     .gradient = pad_gradient,
     .reference = move_reference<moves::pad>,
-    .mil = {.name = "pad"},
+    .mil = {.name = "pad", .parameters = {{.name = "constant_val", .tied = true}}},
     .samples = {{{"fp32[2, 3, 4]", "int32[6] = [1, 0, 2, 1, 0, 3]"}, "constant_val=1.5"},
                 {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 3, 2]"}, "mode=reflect"},
                 {{"fp32[2, 3, 4]", "int32[4] = [2, 1, 0, 5]"}, "mode=replicate"},

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
+#include "ir/mil.h"
 #include "op/infer.h"
 #include "op/move.h"
 #include "op/ops.h"
@@ -318,6 +319,12 @@ std::vector<Ex> space_to_batch_gradient(const GradientCall& call) {
       {{"block_shape", call.attrs.integers("block_shape")}, {"crops", call.attrs.integers("paddings")}})};
 }
 
+// A row of two for each dimension.
+void downgrade_pairs(MilWrite& out) {
+  for (std::string_view name : {"crops", "paddings"})
+    if (const Tensor* flat = out.constant(name)) out.set(name, flat->reshaped({flat->size() / 2, 2}));
+}
+
 }  // namespace
 
 namespace ops {
@@ -412,7 +419,9 @@ constinit const OpDef pixel_unshuffle{
     .infer = infer_pixel_unshuffle,
     .gradient = pixel_unshuffle_gradient,
     .reference = move_reference<moves::pixel_unshuffle>,
-    .mil = {.name = "pixel_unshuffle", .since = 6},
+    .mil = {.name = "pixel_unshuffle",
+            .since = 6,
+            .parameters = {{.name = "downscale_factor", .dtype = DType::u32}}},
     .samples = {{{"fp32[2, 3, 4, 6]"}, "downscale_factor=2"}},
 };
 
@@ -424,7 +433,7 @@ constinit const OpDef batch_to_space{
     .infer = infer_batch_to_space,
     .gradient = batch_to_space_gradient,
     .reference = move_reference<moves::batch_to_space>,
-    .mil = {.name = "batch_to_space"},
+    .mil = {.name = "batch_to_space", .downgrade = downgrade_pairs},
     .samples = {{{"fp32[12, 2, 3, 2]"}, "block_shape=[2, 3], crops=[1, 2, 0, 3]"},
                 {{"fp32[4, 2, 3, 2]"}, "block_shape=[2, 2], crops=[0, 0, 0, 0]"}},
 };
@@ -437,7 +446,7 @@ constinit const OpDef space_to_batch{
     .infer = infer_space_to_batch,
     .gradient = space_to_batch_gradient,
     .reference = move_reference<moves::space_to_batch>,
-    .mil = {.name = "space_to_batch"},
+    .mil = {.name = "space_to_batch", .downgrade = downgrade_pairs},
     .samples = {{{"fp32[2, 3, 3, 4]"}, "block_shape=[2, 3], paddings=[1, 0, 2, 3]"},
                 {{"fp32[2, 1, 4, 4]"}, "block_shape=[2, 2], paddings=[0, 0, 0, 0]"}},
 };

@@ -163,6 +163,19 @@ void upgrade_suppression(MilNode& node) {
   if (node.opset < 7) node.set("boxes_last", false);
 }
 
+void downgrade_suppression(MilWrite& out) {
+  constexpr int ios16 = 6, ios17 = 7;
+  bool last = out.node.attrs.boolean("boxes_last");
+  out.drop("boxes_last");
+  if (last) out.need(ios17), out.outputs = 3;  // how many boxes there are is not said
+  else out.at_most(ios16);
+  if (!out.node.attrs.has("score_threshold")) {
+    if (!last) out.set("score_threshold", scalar(-1e30, out.graph.type(out.node.inputs[1]).dtype));
+  } else if (last) {
+    out.at_most(ios16);  // newer files cannot say it
+  }
+}
+
 }  // namespace
 
 constinit const OpDef ops::non_maximum_suppression{
@@ -184,7 +197,11 @@ constinit const OpDef ops::non_maximum_suppression{
     .outputs = {"coordinates", "scores", "indices", "number_of_boxes"},
     .infer = infer_suppression,
     .reference = reference_suppression,
-    .mil = {"non_maximum_suppression", 5, upgrade_suppression},
+    .mil = {"non_maximum_suppression",
+            5,
+            upgrade_suppression,
+            downgrade_suppression,
+            {{.name = "iou_threshold", .tied = true}, {.name = "score_threshold", .tied = true}}},
     .samples = {{.inputs = {"fp32[2, 4, 7]", "fp32[2, 3, 7]"}, .attrs = "iou_threshold=0.3, max_boxes=4"},
                 {.inputs = {"fp32[1, 7, 4]", "fp32[1, 7, 3]"},
                  .attrs = "iou_threshold=0.3, score_threshold=0.5, max_boxes=9, per_class_suppression=true, "

@@ -83,6 +83,13 @@ void reference_range_1d(const ReferenceCall& call) {
 
 }  // namespace
 
+void downgrade_dtype(MilWrite& out) {
+  DType dtype = out.graph.type(out.node.outputs.front()).dtype;
+  out.drop("dtype");
+  for (const auto& [name, value] : out.node.attrs)
+    if (const double* number = std::get_if<double>(&value)) out.set(name, scalar(*number, dtype));
+}
+
 namespace ops {
 
 constinit const OpDef fill{
@@ -93,7 +100,7 @@ constinit const OpDef fill{
     .infer = infer_fill,
     .gradient = no_gradient,
     .reference = move_reference<moves::fill>,
-    .mil = {.name = "fill", .upgrade = upgrade_fill},
+    .mil = {.name = "fill", .upgrade = upgrade_fill, .downgrade = downgrade_dtype},
     .samples = {{{"int32[3] = [2, 1, 3]"}, "value=1.5"},
                 {{"int32[1] = [4]"}, "value=-3, dtype=int32"},
                 {{"int32[2] = [0, 3]"}}},
@@ -109,7 +116,7 @@ constinit const OpDef fill_like{
     .infer = infer_fill_like,
     .gradient = no_gradient,
     .reference = move_reference<moves::fill>,
-    .mil = {.name = "fill_like", .since = 6, .upgrade = upgrade_fill},
+    .mil = {.name = "fill_like", .since = 6, .upgrade = upgrade_fill, .downgrade = downgrade_dtype},
     .samples = {{{"fp32[2, 3]"}, "value=2"}, {{"fp32[2, 3]"}, "value=1, dtype=bool"}},
 };
 

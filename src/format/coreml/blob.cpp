@@ -12,30 +12,26 @@
 namespace tl::coreml {
 namespace {
 
-constexpr std::uint32_t sentinel = 0xdeadbeef;
 constexpr std::uint64_t alignment = 64;
 
-struct Record {
-  std::uint32_t sentinel, dtype;
-  std::uint64_t size, offset;
-};
+constexpr DType table[] = {DType::f16, DType::f32, DType::u8,  DType::i8,     DType::bf16,  DType::i16,
+                           DType::u16, DType::i4,  DType::u1,  DType::u2,     DType::u4,    DType::u3,
+                           DType::u6,  DType::i32, DType::u32, DType::f8e4m3, DType::f8e5m2};
 
 std::optional<DType> blob_dtype(std::uint32_t number) {
-  constexpr DType table[] = {DType::f16, DType::f32, DType::u8,  DType::i8,     DType::bf16,  DType::i16,
-                             DType::u16, DType::i4,  DType::u1,  DType::u2,     DType::u4,    DType::u3,
-                             DType::u6,  DType::i32, DType::u32, DType::f8e4m3, DType::f8e5m2};
   return number >= 1 && number <= std::size(table) ? std::optional(table[number - 1]) : std::nullopt;
 }
 
-Record read_record(Bytes bytes, std::uint64_t offset) {
+BlobRecord read_record(Bytes bytes, std::uint64_t offset) {
   Reader in(bytes);
   in.skip(4);
   std::uint32_t version = in.u32();
   if (version != 1 && version != 2)
     throw Error(Code::unsupported, text("is blob storage of version {}; 1 and 2 can be read", version));
   in.seek(offset);
-  Record r{in.u32(), in.u32(), in.u64(), in.u64()};
-  if (r.sentinel != sentinel) throw Error(Code::bad_input, text("there is no blob at offset {}", offset));
+  BlobRecord r{in.u32(), in.u32(), in.u64(), in.u64(), 0};
+  if (r.sentinel != blob_sentinel)
+    throw Error(Code::bad_input, text("there is no blob at offset {}", offset));
   if (r.offset > bytes.size() || r.size > bytes.size() - r.offset)
     throw Error(Code::bad_input,
                 text("the blob at offset {} ends at {}, after the file's end at {}", offset,
@@ -45,10 +41,16 @@ Record read_record(Bytes bytes, std::uint64_t offset) {
 
 }  // namespace
 
+std::optional<std::uint32_t> blob_number(DType dtype) {
+  for (std::size_t i = 0; i < std::size(table); ++i)
+    if (table[i] == dtype) return static_cast<std::uint32_t>(i + 1);
+  return std::nullopt;
+}
+
 Blob read_blob(const StoragePtr& file, std::uint64_t offset, const Type& type) {
   if (!type.is_tensor() || !type.is_concrete())
     throw Error(Code::bad_input, text("a blob cannot hold {}", text_of(type)));
-  Record r = read_record({file->data(), file->size()}, offset);
+  BlobRecord r = read_record({file->data(), file->size()}, offset);
   std::optional<DType> stored = blob_dtype(r.dtype);
   if (!stored || *stored != type.dtype)
     throw Error(Code::bad_input,

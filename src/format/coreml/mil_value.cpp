@@ -186,16 +186,24 @@ void read_immediate(std::string_view message, MilValue& out, int depth) {
   });
 }
 
+constexpr std::pair<int, DType> dtype_numbers[] = {
+    {1, DType::boolean}, {2, DType::string}, {10, DType::f16}, {11, DType::f32}, {12, DType::f64},
+    {13, DType::bf16},   {21, DType::i8},    {22, DType::i16}, {23, DType::i32}, {24, DType::i64},
+    {25, DType::i4},     {31, DType::u8},    {32, DType::u16}, {33, DType::u32}, {34, DType::u64},
+    {35, DType::u4},     {36, DType::u2},    {37, DType::u1},  {38, DType::u6},  {39, DType::u3},
+    {40, DType::f8e4m3}, {41, DType::f8e5m2}};
+
 }  // namespace
 
+int mil_number(DType wanted) {
+  for (auto [n, dtype] : dtype_numbers)
+    if (dtype == wanted) return n;
+  TL_ASSERT(false);
+  return 0;
+}
+
 std::optional<DType> mil_dtype(std::int64_t number) {
-  constexpr std::pair<int, DType> table[] = {
-      {1, DType::boolean}, {2, DType::string}, {10, DType::f16}, {11, DType::f32}, {12, DType::f64},
-      {13, DType::bf16},   {21, DType::i8},    {22, DType::i16}, {23, DType::i32}, {24, DType::i64},
-      {25, DType::i4},     {31, DType::u8},    {32, DType::u16}, {33, DType::u32}, {34, DType::u64},
-      {35, DType::u4},     {36, DType::u2},    {37, DType::u1},  {38, DType::u6},  {39, DType::u3},
-      {40, DType::f8e4m3}, {41, DType::f8e5m2}};
-  for (auto [n, dtype] : table)
+  for (auto [n, dtype] : dtype_numbers)
     if (n == number) return dtype;
   return std::nullopt;
 }

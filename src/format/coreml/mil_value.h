@@ -7,6 +7,7 @@
 namespace tl::coreml {
 
 std::optional<DType> mil_dtype(std::int64_t number);  // MILSpec.DataType
+int mil_number(DType);
 
 Type read_type(std::string_view message, int depth = 0);       // ValueType
 MilValue read_value(std::string_view message, int depth = 0);  // Value
