@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-order = ["base", "simd", "ir", "op", "pass", {"format", "lang", "backend"}, "plan", "model", {"cli", "capi"}]
+order = ["base", "simd", "ir", "op", "pass", {"format", "lang", "backend"}, "plan", "explain", "model", {"cli", "capi"}]
 rank = {f: i for i, group in enumerate(order) for f in (group if isinstance(group, set) else {group})}
 strangers = {"format", "backend"}  # their sub-folders do not know one another
 kernel_may = re.compile(r"(base|simd)/|ir/op_def\.h$|op/(formula|fold)\.inc$"
