@@ -101,7 +101,7 @@ Model::Model(ModelFile file, const Runtime& runtime) : file_(std::move(file)), r
   std::optional<DType> floating = precision_of(runtime_, file_);
   if (!floating) return;
   for (Function& function : file_.functions)
-    if (function.graph) function.graph = pass::retyped(*function.graph, *floating);
+    if (function.graph && !function.by_rows) function.graph = pass::retyped(*function.graph, *floating);
 }
 
 std::shared_ptr<Model> Model::load(const std::string& path, const Runtime& runtime) {

@@ -146,7 +146,10 @@ void recognise(const Parts& parts, const Description& description, const Source&
   Function f;
   if (const Interface* interface = description.of("")) f.interface = *interface;
   if (is_network(parts.type)) lower_network(Message(parts.content), parts.type, source.file, f);
-  else if (!is_composed(parts.type)) lower_classic(parts.type, Message(parts.content), f);
+  else if (!is_composed(parts.type)) {
+    lower_classic(parts.type, Message(parts.content), f);
+    for (auto& [name, n] : sizes_of(parts.type, Message(parts.content), f)) file.meta.push_back({name, {n}});
+  }
   file.functions.push_back(std::move(f));
   if (is_pipeline(parts.type)) check_wiring(file);
 }

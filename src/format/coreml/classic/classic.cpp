@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "format/coreml/model_type.h"
 #include "format/coreml/proto.h"
+#include "op/ops.h"
 
 namespace tl::coreml {
 namespace {
@@ -66,6 +67,27 @@ void lower_classic(std::uint32_t type, const Message& message, Function& functio
     }
   }
   function.why_not = why_not(type, message);
+}
+
+std::vector<std::pair<std::string, std::int64_t>> sizes_of(std::uint32_t type, const Message& message,
+                                                           const Function& function) {
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  if (function.graph)
+    for (const Node& node : function.graph->body.nodes) {
+      auto length = [&](std::size_t input) { return function.graph->type(node.inputs[input]).shape[0]; };
+      if (node.op == &ops::tree_ensemble)
+        out.emplace_back("trees", length(1)), out.emplace_back("nodes", length(2));
+      if (node.op == &ops::nearest)
+        out.emplace_back("samples", length(1)), out.emplace_back("neighbours", node.attrs.integer("k"));
+    }
+  if (type == 301 || type == 401) {
+    std::uint32_t sparse = type == 301 ? 2 : 3;
+    std::size_t n = message.message(message.has(sparse) ? sparse : sparse + 1).messages(1).size();
+    out.emplace_back("support vectors", static_cast<std::int64_t>(n));
+  }
+  if (type == 501 && function.conversion) out.emplace_back("items", std::get<Recommend>(*function.conversion).items.size());
+  if (function.labels) out.emplace_back("classes", function.labels.size());
+  return out;
 }
 
 }  // namespace tl::coreml

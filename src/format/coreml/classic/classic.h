@@ -11,6 +11,10 @@ namespace tl::coreml {
 // set. Throws Error for what is wrong.
 void lower_classic(std::uint32_t type, const Message&, Function&);
 
+// What `tl show` says of how large it is: "trees" and 500.
+std::vector<std::pair<std::string, std::int64_t>> sizes_of(std::uint32_t type, const Message&,
+                                                           const Function&);
+
 void lower_trees(const Message&, Function&, bool classifier);
 void lower_linear_regressor(const Message&, Function&);
 void lower_linear_classifier(const Message&, Function&);
