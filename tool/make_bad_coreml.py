@@ -467,6 +467,29 @@ def espresso_bundles():
     yield "espresso_labels", espresso(relu, kind=403, tail=labels), "lists 1152921504606846976 classes"
 
 
+# ---- programs that can be shown and not run
+
+
+def programs():
+    def of(*ops, **more):
+        return model(program(ops, **more))
+
+    axes = const("axes", "int32", [1], [7])
+    keep = const("keep", "bool", [], [0])
+    total = op("reduce_sum", {"x": "x", "axes": "axes", "keep_dims": "keep"}, [("y", "fp32", [1])])
+    shape = const("shape", "int32", [2], [(1 << 31) - 1, (1 << 31) - 1])
+    shaped = op("reshape", {"x": "x", "shape": "shape"}, [("y", "fp32", [None, None])])
+    yield "unknown", of(op("relu7", {"x": "x"}, [Y])), "unknown.mlmodel: relu7 'y': there is no operation of this name"
+    yield "no_input", of(op("relu", {}, [Y])), "relu 'y': input 'x' is missing"
+    yield "other_input", of(op("relu", {"x": "x", "zebra": "x"}, [Y])), "relu 'y': it has no input 'zebra'"
+    yield "axis", of(axes, keep, total), "reduce_sum 'y': axis 7 is outside rank 2"
+    yield "shape", of(shape, shaped), "reshape 'y': shape [2147483647, 2147483647] is too large"
+    yield "type", of(op("relu", {"x": "x"}, [("y", "int32", [1, 4])])), "output 'y' is declared int32[1, 4], but is"
+    yield "two_types", of(
+        const("w", "int32", [4], [1, 2, 3, 4]), op("add", {"x": "x", "y": "w"}, [Y])
+    ), "add 'y': "
+
+
 # ---- writing
 
 
@@ -479,8 +502,9 @@ def write(path, content):
     path.write_bytes(content)
 
 
-def write_cases(folder, cases, suffix=""):
-    shutil.rmtree(folder, ignore_errors=True)
+def write_cases(folder, cases, suffix="", fresh=True):
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
     for name, content, message in cases:
         write(folder / (name + suffix), content)
         (folder / f"{name}{suffix}.expect").write_text(message + "\n")
@@ -498,7 +522,8 @@ def main():
     write_cases(bad / "mlpackage", packages(), ".mlpackage")
     write_cases(bad / "mlmodel", models(), ".mlmodel")
     write_cases(bad / "mlmodelc", bundles(), ".mlmodelc")
-    write_cases(bad / "other", others())
+    write_cases(bad / "other", others(), fresh=False)  # the readers of weights have cases there too
+    write_cases(bad / "program", programs(), ".mlmodel")
     clip = [
         const("a", "fp32", [], [0]),
         const("b", "fp32", [], [1]),

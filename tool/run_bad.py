@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Shows every malformed file below the folder named (BAD/FORMAT/FILE, the message in FILE.expect) and judges the answer:
+"""Shows every malformed file below the folder named (BAD/FORMAT/FILE, the message in FILE.expect), runs those of
+BAD/program, and judges the answer:
 exit status 1, nothing on standard output, one line on standard error that begins `tl: ` and contains the message,
 within 5 seconds and 2 GiB of address space."""
 import argparse
@@ -32,13 +33,17 @@ def judge(result, message):
     return None if message in lines[0] else f"says '{lines[0]}', expected '{message}'"
 
 
+def command(file):
+    return ["predict", str(file), "--random"] if file.parent.name == "program" else ["show", str(file)]
+
+
 def run(file, message, o):
     if message is None:
         return f"there is no {file.name}.expect"
     bounds = None if o.sanitized else lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
     limit = 30 if o.sanitized else 5
     try:
-        return judge(subprocess.run([o.tl, "show", str(file)], capture_output=True, text=True, errors="replace",
+        return judge(subprocess.run([o.tl, *command(file)], capture_output=True, text=True, errors="replace",
                                     timeout=limit, preexec_fn=bounds, stdin=subprocess.DEVNULL), message)
     except subprocess.TimeoutExpired:
         return f"did not end within {limit} s"

@@ -125,8 +125,8 @@ const Function& Model::function(std::string_view name) const {
 
 const Graph& Model::graph(const Function& f) const {
   if (f.graph) return *f.graph;
-  throw Error(Code::unsupported,
-              f.why_not.empty() ? text("a model of type {} cannot run", file_.type) : f.why_not);
+  std::string why = f.why_not.empty() ? text("a model of type {} cannot run", file_.type) : f.why_not;
+  throw Error(Code::unsupported, file_.path.empty() ? why : text("{}: {}", file_.path, why));
 }
 
 void Model::check_runs(std::string_view name) const {

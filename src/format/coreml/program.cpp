@@ -280,7 +280,8 @@ class Listing {
 
 void lower(const MilFunction& f, WeightFiles& files, Function& out) {
   if (const MilOperation* op = first_unsupported(f.body)) {
-    out.why_not = text("operation '{}' (opset {}) is not supported", printable(op->type), printable(f.opset));
+    out.why_not = text("{} '{}': there is no operation of this name (opset {})", printable(op->type),
+                       op->outputs.empty() ? "" : printable(op->outputs.front().name), printable(f.opset));
     return;
   }
   try {
