@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CPU kernels of squared_distance and nearest: rows of x are divided among threads, and each meets all
-// samples; sums are kept in eight parts that vectors hold.
+// CPU kernels of what meets rows with rows: squared_distance and nearest, and products of doubles, as classic
+// models have them. Rows of x are divided among threads; sums are kept in eight parts that vectors hold.
 #include <algorithm>
 
 #include "op/kernels.h"
@@ -9,17 +9,19 @@
 namespace tl {
 namespace {
 
-template <class T> T distance(const T* a, const T* b, std::int64_t n) {
+// The sum of term(i) for i in [0, n).
+template <class T, class Term> T summed(std::int64_t n, const Term& term) {
   constexpr std::int64_t parts = 8;
   T sum[parts] = {};
   std::int64_t i = 0;
   for (; i + parts <= n; i += parts)
-    for (std::int64_t k = 0; k < parts; ++k) {
-      T d = a[i + k] - b[i + k];
-      sum[k] += d * d;
-    }
-  for (; i < n; ++i) sum[0] += (a[i] - b[i]) * (a[i] - b[i]);
+    for (std::int64_t k = 0; k < parts; ++k) sum[k] += term(i + k);
+  for (; i < n; ++i) sum[0] += term(i);
   return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+}
+
+template <class T> T distance(const T* a, const T* b, std::int64_t n) {
+  return summed<T>(n, [&](std::int64_t i) { return (a[i] - b[i]) * (a[i] - b[i]); });
 }
 
 struct Sizes {
@@ -77,6 +79,40 @@ template <class T> class Nearest final : public Kernel {
   std::int64_t k_;
 };
 
+// x times the transposed y, and a bias where there is one.
+class Product final : public Kernel {
+ public:
+  explicit Product(const KernelRequest& request) : s_(request), biased_(request.has(2)) {}
+  void run(const KernelCall& call) const noexcept override {
+    const double *x = call.input<double>(0), *y = call.input<double>(1);
+    const double* bias = biased_ ? call.input<double>(2) : nullptr;
+    double* out = call.output<double>(0);
+    call.pool.ranges(s_.rows, s_.grain(), [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t i = from; i < to; ++i)
+        for (std::int64_t k = 0; k < s_.samples; ++k) {
+          const double *a = x + i * s_.length, *b = y + k * s_.length;
+          double sum = summed<double>(s_.length, [&](std::int64_t j) { return a[j] * b[j]; });
+          out[i * s_.samples + k] = sum + (bias ? bias[k] : 0);
+        }
+    });
+  }
+
+ private:
+  Sizes s_;
+  bool biased_;
+};
+
+std::unique_ptr<Kernel> make_product(const KernelRequest& request) {
+  auto doubles = [&](std::size_t i) { return request.in[i].dtype == DType::f64; };
+  bool matmul = &request.op == &ops::matmul;
+  bool plain = request.post.empty() && doubles(0) && doubles(1) && (!request.has(2) || doubles(2)) &&
+               request.in[0].rank() == 2 && request.in[1].rank() == 2;
+  if (!plain) return nullptr;
+  if (matmul && (!request.attrs.boolean("transpose_y") || request.attrs.boolean("transpose_x")))
+    return nullptr;
+  return std::make_unique<Product>(request);
+}
+
 template <template <class> class Of> std::unique_ptr<Kernel> make(const KernelRequest& request) {
   if (!request.post.empty() || request.in[0].dtype != request.in[1].dtype) return nullptr;
   switch (request.in[0].dtype) {
@@ -87,7 +123,9 @@ template <template <class> class Of> std::unique_ptr<Kernel> make(const KernelRe
 }
 
 constexpr KernelRow rows[] = {{&ops::squared_distance, "rows", make<Distance>},
-                              {&ops::nearest, "rows", make<Nearest>}};
+                              {&ops::nearest, "rows", make<Nearest>},
+                              {&ops::linear, "rows", make_product},
+                              {&ops::matmul, "rows", make_product}};
 
 }  // namespace
 

@@ -85,7 +85,8 @@ std::vector<std::pair<std::string, std::int64_t>> sizes_of(std::uint32_t type, c
     std::size_t n = message.message(message.has(sparse) ? sparse : sparse + 1).messages(1).size();
     out.emplace_back("support vectors", static_cast<std::int64_t>(n));
   }
-  if (type == 501 && function.conversion) out.emplace_back("items", std::get<Recommend>(*function.conversion).items.size());
+  if (type == 501 && function.conversion)
+    out.emplace_back("items", std::get<Recommend>(*function.conversion).items.size());
   if (function.labels) out.emplace_back("classes", function.labels.size());
   return out;
 }

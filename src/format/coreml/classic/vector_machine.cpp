@@ -114,8 +114,8 @@ void lower_vector_regressor(const Message& message, Function& function) {
   Sketch sketch(function);
   Ex kernel = kernel_of(sketch, message, 2);
   Dim vectors = kernel.shape()[1];
-  Ex alpha = sketch.doubles(coefficients(message.message(4), vectors), {vectors, 1});
-  sketch.give_only(emit(ops::matmul, {kernel, alpha}) - message.number(5));
+  Ex alpha = sketch.doubles(coefficients(message.message(4), vectors), {1, vectors});
+  sketch.give_only(emit(ops::linear, {kernel, alpha, sketch.doubles({-message.number(5)}, {1})}));
   sketch.finish();
 }
 
