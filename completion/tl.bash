@@ -3,7 +3,7 @@
 _tl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command="" w
   for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $w in run | test | bench | check | repl | show | predict | explain | ops) command=$w; break ;; esac
+    case $w in run | test | bench | check | repl | show | predict | convert | explain | ops) command=$w; break ;; esac
   done
   local global="--help --version --quiet --threads --device --precision --isa --seed --timeout --max-memory --no-cache"
   local options=""
@@ -14,10 +14,11 @@ _tl() {
     --inputs | --outputs | --expect | --input) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
   esac
   case $command in
-    "") mapfile -t COMPREPLY < <(compgen -W "run test bench check repl show predict explain ops $global" -- "$word"); return ;;
+    "") mapfile -t COMPREPLY < <(compgen -W "run test bench check repl show predict convert explain ops $global" -- "$word"); return ;;
     run) options="--check-numerics" ;;
-    show) options="--json" ;;
+    show) options="--json --program" ;;
     predict) options="--inputs --input --outputs --function --random --top --keep --expect --rtol --atol" ;;
+    convert) options="--fix-shape --batch --dense --for" ;;
     bench) options="--seconds --warmup --batch --json --csv --profile --table --cache" ;;
     explain) options="--chip --function --json --html" ;;
     ops) mapfile -t COMPREPLY < <(compgen -W "$(tl ops --names 2>/dev/null) $global" -- "$word"); return ;;

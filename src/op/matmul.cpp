@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "ir/ex.h"
-#include "ir/mil.h"
 #include "op/einsum.h"
 #include "op/infer.h"
 #include "op/matmul.h"
@@ -164,16 +163,6 @@ std::vector<Ex> gradient_linear(const GradientCall& call) {
     grads.push_back(
         emit(find_op("reduce_sum"), {rows}, {{"axes", std::vector<std::int64_t>{0}}, {"keep_dims", false}}));
   return grads;
-}
-
-// From iOS 17 on, a constant operand may have a type of its own: it counts as cast to the other's.
-void cast_constant_operand(MilNode& m) {
-  for (auto [fixed, other] : {std::pair("x", "y"), std::pair("y", "x")}) {
-    const Tensor* t = m.constant(fixed);
-    if (!t || m.input(other) == no_value || m.constant(other) || t->dtype() == m.type_of(other).dtype)
-      continue;
-    m.set_input(fixed, constant(m.place, converted(*t, m.type_of(other).dtype)));
-  }
 }
 
 // ---- einsum
@@ -368,7 +357,7 @@ constinit const OpDef ops::matmul{
     .infer = infer_matmul,
     .gradient = gradient_matmul,
     .reference = reference_matmul,
-    .mil = {.name = "matmul", .upgrade = cast_constant_operand},
+    .mil = {.name = "matmul"},
     .ane = {Fit::conditional, "fp16 of rank at most 5; products beyond 32768 overflow", guide},
     .near_zero = 2e-5,
     .samples = {{{"fp32[3, 5]", "fp32[5, 4]"}},

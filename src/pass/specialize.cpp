@@ -55,6 +55,7 @@ class Specializer {
   void one(const Node& node, Block& out) {
     std::vector<ValueId> inputs;
     for (ValueId v : node.inputs) inputs.push_back(mapped(v));
+    if (node.op == &ops::matmul) settle_types(node, inputs);
     if (node.op == &ops::cond && to_.value(inputs.front()).is_constant())
       return take_branch(node, inputs.front(), out);
     std::vector<Block> blocks;
@@ -62,6 +63,18 @@ class Specializer {
     if (node.blocks.empty() && folded(node, inputs)) return;
     const Node& made = to_.add_node(out, *node.op, inputs, node.attrs, {node.name, std::move(blocks)});
     for (std::size_t i = 0; i < node.outputs.size(); ++i) keep(node.outputs[i], made.outputs[i]);
+  }
+
+  // A constant operand of another type counts as cast to that of the operand that is none, as it was when the
+  // graph was read.
+  void settle_types(const Node& node, std::vector<ValueId>& operands) {
+    for (auto [fixed, other] : {std::pair(0, 1), std::pair(1, 0)}) {
+      DType wanted = to_.type(operands[other]).dtype;
+      bool mixed = from_.value(node.inputs[fixed]).is_constant() &&
+                   !from_.value(node.inputs[other]).is_constant() &&
+                   to_.type(operands[fixed]).dtype != wanted;
+      if (mixed) operands[fixed] = to_.add_constant(converted(to_.value(operands[fixed]).constant, wanted));
+    }
   }
 
   void keep(ValueId old, ValueId now) {

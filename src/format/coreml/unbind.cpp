@@ -45,19 +45,78 @@ Tensor integers_as(std::span<const std::int64_t> values, const MilParameter* p, 
   return from_integers(values, p && p->dtype ? *p->dtype : DType::i32, std::move(shape));
 }
 
+bool is_usual(const AttrDef& def, const AttrValue& value) {
+  return def.fallback != required && def.fallback != absent && parse_attr(def.kind, def.fallback) == value;
+}
+
+// ---- numbers beside fp16: until iOS 16 they are fp16 as well; later all of an operation may be fp32
+// together, with the constant vectors that belong to them (gamma, mean)
+
+struct Numbers {
+  bool exact = true, kept = true;  // as fp16; kept: with what they mean
+};
+
+Numbers numbers_of(const MilWrite& out) {
+  Numbers all;
+  for (const AttrDef& def : out.node.op->attrs) {
+    const AttrValue* value = out.node.attrs.find(def.name);
+    const double* x = value ? std::get_if<double>(value) : nullptr;
+    const MilParameter* p = parameter_of(*out.node.op, def.name);
+    if (!x || (p && (p->tied || p->dtype))) continue;
+    all.exact = all.exact && holds(DType::f16, *x);
+    all.kept = all.kept && !(ruined(*x) && (out.opset >= ios17 || !is_usual(def, *value)));
+  }
+  return all;
+}
+
+// The floating inputs after the first: constants that share the numbers' type.
+std::vector<ValueId> companions(const MilWrite& out) {
+  std::vector<ValueId> all;
+  for (std::size_t i = 1; i < out.node.inputs.size(); ++i) {
+    ValueId v = out.node.inputs[i];
+    if (v != no_value && is_float(out.graph.type(v).dtype)) all.push_back(v);
+  }
+  return all;
+}
+
+// The type of this node's numbers from iOS 17 on.
+DType own_number_type(const MilWrite& out) {
+  std::vector<ValueId> with = companions(out);
+  DType dtype = with.empty() ? number_type(out) : out.graph.type(with.front()).dtype;
+  if (dtype != DType::f16) return dtype;
+  Numbers numbers = numbers_of(out);
+  return (with.empty() ? numbers.exact : numbers.kept) ? DType::f16 : DType::f32;
+}
+
 // An empty answer: the file says it by leaving it out.
 Tensor number_parameter(MilWrite& out, const AttrDef& def, const MilParameter* p, double x) {
   if (p && p->dtype) return scalar(x, *p->dtype);
   DType dtype = number_type(out);
-  if (dtype != DType::f16 || (p && p->tied) || holds(dtype, x)) return scalar(x, dtype);
-  if (out.opset < ios17 && ruined(x)) {
-    bool usual = def.fallback != required && def.fallback != absent &&
-                 parse_attr(AttrKind::number, def.fallback) == AttrValue(x);
-    if (usual) return {};
+  if (!is_float(dtype) || (p && p->tied)) return scalar(x, dtype);
+  if (out.opset >= ios17) return scalar(x, own_number_type(out));
+  if (dtype == DType::f16 && ruined(x)) {
+    if (is_usual(def, AttrValue(x))) return {};
     out.need(ios17);
   }
-  return scalar(x, out.opset >= ios17 ? DType::f32 : DType::f16);
+  return scalar(x, dtype);
 }
+
+// Vectors that belong to numbers of fp32 become fp32 too.
+void widen_companions(MilWrite& out) {
+  bool numbers = false;
+  for (const AttrDef& def : out.node.op->attrs) {
+    const MilParameter* p = parameter_of(*out.node.op, def.name);
+    numbers = numbers || (def.kind == AttrKind::number && !(p && (p->tied || p->dtype)));
+  }
+  if (!numbers || out.opset < ios17 || own_number_type(out) != DType::f32) return;
+  for (MilWrite::Parameter& p : out.parameters) {
+    const ValueId* v = p.values.empty() ? nullptr : std::get_if<ValueId>(&p.values.front());
+    if (!v || *v == out.node.inputs.front() || out.graph.type(*v).dtype != DType::f16) continue;
+    if (const Tensor* t = out.constant(p.name)) out.set(p.name, converted(*t, DType::f32));
+  }
+}
+
+// ---- attributes as constants
 
 Tensor parameter(MilWrite& out, const AttrDef& def, const MilParameter* p, const AttrValue& value) {
   auto length = [](const auto& list) { return Shape{static_cast<Dim>(list.size())}; };
@@ -140,6 +199,7 @@ MilWrite mil_write(const Graph& graph, const Node& node, int opset) {
   add_inputs(out);
   for (const AttrDef& def : op.attrs)
     if (const AttrValue* value = node.attrs.find(def.name)) add_attribute(out, def, *value);
+  widen_companions(out);
   limit_types(out);
   if (op.mil.downgrade) op.mil.downgrade(out);
   return out;
