@@ -38,7 +38,11 @@ class Allocated final : public Storage {
   static constexpr std::size_t own_pages = std::size_t{4} << 20;
   static std::byte* map(std::size_t size) {
     void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+    if (at == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+    madvise(at, size, MADV_HUGEPAGE);  // a hundredth of the page faults
+#endif
+    return static_cast<std::byte*>(at);
   }
 };
 
