@@ -4,9 +4,9 @@
 
     python3 tool/check_packages.py --tl build/tl FOLDER…      (needs coremltools 9.0 and numpy; see --help)
 
-For each .mlpackage and .mlmodelc below the folders: `tl convert` writes it, coremltools' MIL reader must accept it
+For each .mlpackage and .mlmodelc below the folders (or in the .tar.xz of a suite): `tl convert` writes it, coremltools' MIL reader must accept it
 (unless it refuses the original), operations, constants, interface and metadata must be those of the original, and
-with --predict both must give the same bytes on random inputs. --from also takes .mlmodel files (old networks), with
+with --predict both must give the same bytes on random inputs. --old also takes .mlmodel files (old networks), with
 --precision all are converted to that precision; then only acceptance is checked.
 """
 import argparse
@@ -16,10 +16,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import warnings
 
 warnings.filterwarnings("ignore")
+
+
+def unpacked(suites, into):
+    """Folders as they are; archives unpacked."""
+    for suite in suites:
+        if suite.endswith(".tar.xz"):
+            with tarfile.open(suite) as archive:
+                archive.extractall(into)
+            suite = os.path.join(into, os.path.basename(suite)[:-len(".tar.xz")])
+        yield suite
 
 
 def models_below(folders, endings):
@@ -206,15 +217,18 @@ def main():
     parser.add_argument("-k", dest="word", default="", help="only paths that contain this")
     options = parser.parse_args()
     endings = (".mlpackage", ".mlmodelc") + ((".mlmodel",) if options.old else ())
-    jobs = [(path, options) for path in models_below(options.folders, endings) if options.word in path]
-    counts = {}
+    room = tempfile.TemporaryDirectory(prefix="tl_suites_")
+    folders = list(unpacked(options.folders, room.name))
+    jobs = [(path, options) for path in models_below(folders, endings) if options.word in path]
+    counts = {"passed": 0, "failed": 0}
     with multiprocessing.Pool(options.jobs) as pool:
         for path, verdict, why in pool.imap_unordered(check, jobs, chunksize=4):
             counts[verdict] = counts.get(verdict, 0) + 1
             if verdict != "passed":
                 print(f"{verdict}: {path}: {why}", flush=True)
-    print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "no models found")
-    return 1 if counts.get("failed") or not counts else 0
+    room.cleanup()
+    print(", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    return 1 if counts["failed"] or not counts["passed"] else 0
 
 
 if __name__ == "__main__":

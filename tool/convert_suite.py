@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a conformance suite of old networks into one of ML Programs: every .mlmodel is converted.
 
-    python3 tool/convert_suite.py --tl build/tl UNPACKED_SUITE OUT [--precision fp16] [--accept]
+    python3 tool/convert_suite.py --tl build/tl SUITE OUT [--precision fp16] [--accept]
 
-UNPACKED_SUITE has a folder a case, with case.json and the model; OUT gets the same with converted packages, so that
-the conformance runner can run it (its --cache). --accept also loads each package with coremltools (9.0). What cannot
+SUITE has a folder a case, with case.json and the model; OUT gets the same with converted packages. From SUITE.tar.xz a
+folder of its name is made in OUT, and the conformance runner takes it with --cache OUT. --accept also loads each package with coremltools (9.0). What cannot
 be converted is printed with the reason, and counted.
 """
 import argparse
@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import check_packages
 
@@ -56,6 +57,13 @@ def main():
     parser.add_argument("-k", dest="word", default="")
     options = parser.parse_args()
     options.tl = os.path.abspath(options.tl)
+    archive, room = options.suite, tempfile.TemporaryDirectory(prefix="tl_suites_")
+    options.suite = next(check_packages.unpacked([archive], room.name))
+    if archive.endswith(".tar.xz"):
+        options.out = os.path.join(options.out, os.path.basename(options.suite))
+        os.makedirs(options.out, exist_ok=True)
+        with open(os.path.join(options.out, ".stamp"), "w") as stamp:  # as the runner knows what it has unpacked
+            stamp.write(f"{os.path.getsize(archive)} {os.path.getmtime(archive)}")
     cases = sorted(c for c in os.listdir(options.suite)
                    if options.word in c and os.path.exists(os.path.join(options.suite, c, "case.json")))
     counts = {}

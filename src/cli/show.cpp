@@ -94,14 +94,18 @@ std::string totals_text(const std::vector<OperationRow>& rows) {
   return sum ? text(", {} multiply-adds", grouped(sum)) : "";
 }
 
+// One that the file holds as such; graphs that readers made of other models are our own affair.
+bool is_program(const Function& function) { return function.graph && !function.opset.empty(); }
+
 std::string operations_text(const ModelFile& file, const Function& function, bool several) {
   std::vector<std::pair<std::string, std::int64_t>> counts = operation_counts(file, function);
   if (counts.empty()) return "";
   std::int64_t total = 0;
   for (const auto& [name, n] : counts) total += n;
   std::string where = several ? text(" of function {}", printable(function.name)) : "";
-  if (counts_layers(file, function))
-    return text("Layers{}: {}\n", where, grouped(total)) + counts_text(counts);
+  if (!is_program(function))
+    return text("{}{}: {}\n{}", counts_layers(file, function) ? "Layers" : "Operations", where,
+                grouped(total), counts_text(counts));
   std::vector<OperationRow> rows = operation_table(function);
   return text("Operations{}: {}{}\n", where, grouped(total), totals_text(rows)) + table_text(rows);
 }
@@ -191,8 +195,7 @@ std::string page_of(const ModelFile& file) {
   if (!file.tensors.empty() && !graph) page += tensors_text(file);
   page += pairs_text(file);
   for (const Function& function : file.functions)
-    if (function.graph && !counts_layers(file, function))
-      page += "Program\n" + program_text(function, most_lines);
+    if (is_program(function)) page += "Program\n" + program_text(function, most_lines);
   return page;
 }
 
