@@ -379,7 +379,7 @@ def nested_pipeline():
 
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.iterdir():
+    for old in FOLDER.glob("*.mlmodel"):
         old.unlink()
     for make in (from_scikit_learn, trees_of_all_kinds, trees_with_reference, linear_links, weighted_neighbours, categories,
                  vectors_of_features, imputers, detector, recommender, sound, nested_pipeline):
