@@ -83,7 +83,7 @@ TEST_CASE("values of text: nested lists, escapes, infinities") {
 TEST_CASE("an operation that is not known leaves a function without a graph, and says why") {
   ModelFile file = lowered(program_of("tensor<fp32, [2, 3]> y = frobnicate(x = x);"));
   CHECK(!file.functions.at(0).graph);
-  CHECK(file.functions.at(0).why_not == "operation 'frobnicate' (opset ios17) is not supported");
+  CHECK(file.functions.at(0).why_not == "frobnicate 'y': there is no operation of this name (opset ios17)");
   CHECK(file.layers == std::vector<std::pair<std::string, std::int64_t>>{{"frobnicate", 1}});
 }
 
