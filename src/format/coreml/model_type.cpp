@@ -66,11 +66,12 @@ std::string_view model_type(std::uint32_t field) {
 
 std::string why_not_run(std::string_view type) {
   if (one_of(type, {"visionFeaturePrint", "audioFeaturePrint"}))
-    return text("a {} cannot be run: its weights are part of Apple's systems and not in the file", type);
+    return text("{} {} cannot be run: its weights are part of Apple's systems and not in the file",
+                type.front() == 'a' ? "an" : "a", type);
   if (one_of(type, {"textClassifier", "wordTagger", "gazetteer", "wordEmbedding", "serializedModel"}))
     return text("a {} cannot be run: its content is known to Apple's systems only", type);
   if (type == "customModel") return "a customModel cannot be run: its code is not in the file";
-  return text("running {} models is not supported yet", type);
+  return text("a {} cannot be run: this version does not support it", type);
 }
 
 }  // namespace tl::coreml
