@@ -32,6 +32,7 @@ Command convert_command() {
     if (!o->device.empty())
       throw Error(Code::unsupported, text("--for {} is not supported by this version", printable(o->device)));
     o->how.precision = global.settings.precision;
+    o->how.notice = [&global](const std::string& line) { global.notice(line); };
     convert_file(o->in, o->out, o->how, *global.runtime());
     return 0;
   };

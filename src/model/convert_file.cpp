@@ -10,6 +10,7 @@
 #include "format/coreml/package_write.h"
 #include "format/safetensors/safetensors.h"
 #include "ir/mil.h"
+#include "model/feature.h"
 #include "model/model.h"
 #include "model/program_form.h"
 #include "pass/precision.h"
@@ -44,6 +45,17 @@ std::pair<std::string, Shape> fixed_shape(const std::string& given) {
   return {given.substr(0, at), dims_of(std::string_view(given).substr(at + 1))};
 }
 
+bool allows(const Feature& f, const Shape& shape) {
+  if (!f.enumerated.empty())
+    return shape == f.shape ||
+           std::find(f.enumerated.begin(), f.enumerated.end(), shape) != f.enumerated.end();
+  if (shape.size() != f.ranges.size()) return false;
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (shape[d] < f.ranges[d].lowest || (f.ranges[d].highest >= 0 && shape[d] > f.ranges[d].highest))
+      return false;
+  return true;
+}
+
 void set_shape(Feature& feature, const Shape& shape) {
   if (feature.shape.size() != shape.size() && !feature.shape.empty())
     throw Error(Code::bad_input, text("input '{}' has {} dimensions, {} are given", printable(feature.name),
@@ -70,6 +82,9 @@ void apply_shapes(Function& f, const FileConversion& how, const Machine& machine
                               [&, n = name](const Feature& x) { return x.name == n; });
     if (found == f.interface.inputs.end())
       throw Error(Code::bad_input, text("there is no input '{}'", printable(name)));
+    if (found->flexible() && !allows(*found, shape))
+      throw Error(Code::bad_input,
+                  text("input '{}' takes {}, not {}", printable(name), describe(*found), text_of(shape)));
     set_shape(*found, shape);
   }
   for (Feature& feature : f.interface.inputs)
@@ -148,6 +163,10 @@ void to_package(ModelFile& file, const std::string& out, const FileConversion& h
           text("{}: {}", file.path,
                f.why_not.empty() ? text("a {} cannot be written as a program", file.type) : f.why_not));
     with_note([&] { return file.path; }, [&] { rewrite(f, how, runtime.machine()); });
+    for (const auto& [old, now] : give_plain_names(f))
+      if (how.notice)
+        how.notice(
+            text("'{}' is not a name that programs may have: it is '{}' from now on", printable(old), now));
   }
   write_package(file, out);
 }

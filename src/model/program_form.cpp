@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -34,6 +36,17 @@ std::vector<std::int64_t> added_axes(std::size_t rank) {
 
 bool is_program_type(DType d) {
   return d == DType::f16 || d == DType::f32 || d == DType::i32 || d == DType::i8;
+}
+
+std::string plain_name(const std::string& name) {
+  std::string plain;
+  for (char c : name) {
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    bool digit = (c >= '0' && c <= '9') || c == '@';
+    if (plain.empty() && digit) plain += '_';
+    plain += letter || digit ? c : '_';
+  }
+  return plain;
 }
 
 class Form {
@@ -177,6 +190,31 @@ void describe_outputs(const Graph& graph, Interface& interface) {
       f.enumerated.clear();
       f.shape = !type.is_concrete() ? Shape{} : type.rank() == 0 ? Shape{1} : type.shape;
     }
+}
+
+std::vector<std::pair<std::string, std::string>> give_plain_names(Function& f) {
+  std::vector<std::pair<std::string, std::string>> changed;
+  std::set<std::string> taken;
+  Interface& i = f.interface;
+  for (auto* features : {&i.inputs, &i.states, &i.outputs})
+    for (const Feature& feature : *features) taken.insert(feature.name);
+  auto rename = [&](std::string& name) {
+    std::string plain = plain_name(name);
+    if (plain == name) return;
+    for (std::string first = plain; !taken.insert(plain).second;) plain = first + text("_{}", taken.size());
+    changed.emplace_back(std::exchange(name, plain), plain);
+  };
+  for (auto* features : {&i.inputs, &i.states, &i.outputs})
+    for (Feature& feature : *features) rename(feature.name);
+  auto follow = [&](std::string& name) {
+    for (const auto& [old, now] : changed)
+      if (name == old) return void(name = now);
+  };
+  for (ValueId v : f.graph->body.inputs) follow(f.graph->value(v).name);
+  for (std::string& name : f.graph->output_names) follow(name);
+  follow(i.predicted_feature);
+  follow(i.predicted_probabilities);
+  return changed;
 }
 
 void give_program_form(Function& f, const pass::Fold& fold) {

@@ -12,6 +12,10 @@ namespace tl {
 // can be.
 void give_program_form(Function&, const pass::Fold&);
 
+// Names of inputs and outputs become words of letters, digits and _, as programs need them. Gives those that
+// changed, old and new.
+std::vector<std::pair<std::string, std::string>> give_plain_names(Function&);
+
 // The declared types of a graph's inputs, where they are fixed.
 std::vector<Type> input_types(const Graph&, const Interface&);
 

@@ -19,6 +19,7 @@
 #include "ir/mil.h"
 #include "model/convert_file.h"
 #include "model/model.h"
+#include "model/program_form.h"
 #include "op/ops.h"
 
 namespace tl {
@@ -336,6 +337,19 @@ TEST_CASE("precision changes what is computed, not the interface") {
         CHECK(name_of(graph.type(node.outputs[0]).dtype) == std::string_view(precision));
     CHECK(graph.type(graph.body.inputs[0]).dtype == DType::f32);
   }
+}
+
+TEST_CASE("names of features become names that programs may have") {
+  ModelFile file = model_of_case(test::cases_of(ops::exp).at(4));
+  Function& f = file.functions.at(0);
+  f.graph->value(f.graph->body.inputs.at(0)).name = f.interface.inputs.at(0).name = "data/0:a";
+  f.graph->output_names.at(0) = "1 b";
+  f.interface.outputs.push_back({.name = "1 b"});
+  auto changed = give_plain_names(f);
+  REQUIRE(changed.size() == 2);
+  CHECK(f.interface.inputs[0].name == "data_0_a");
+  CHECK(f.graph->value(f.graph->body.inputs[0]).name == "data_0_a");
+  CHECK(f.graph->output_names[0] == "_1_b");
 }
 
 TEST_CASE("a batch is fixed") {
