@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/bench_table.h"
 #include "cli/command.h"
+#include "cli/power.h"
 #include "cli/random_input.h"
 #include "cli/script.h"
 #include "format/data/json.h"
@@ -22,10 +24,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t slowest_shown = 10, most_runs = 10'000'000;
 
 struct Options {
-  std::string model = {}, function = {};
+  std::string model = {}, function = {}, chip = "M1";
   double seconds = 3;
   int warmup = 3, batch = 1;
-  bool json = false, csv = false, profile = false;
+  bool json = false, csv = false, profile = false, table = false;
 };
 
 double milliseconds_since(Clock::time_point start) {
@@ -36,6 +38,7 @@ struct Measured {
   double load_ms = 0, first_ms = 0;
   std::vector<double> runs = {};  // milliseconds, sorted
   double peak_mb = 0;
+  std::optional<double> joules = {};            // of a run
   std::vector<plan::StepProfile> profile = {};  // seconds of one run
   double quantile(double q) const {
     auto at = static_cast<std::size_t>(q * static_cast<double>(runs.size() - 1) + 0.5);
@@ -89,8 +92,11 @@ Measured measure(const Options& options, const Runtime& runtime, int& batch_call
   measured.first_ms = run_once();
   for (int i = 1; i < options.warmup; ++i) run_once();
   Clock::time_point begun = Clock::now();
+  PowerMeter meter;
   do measured.runs.push_back(run_once());
   while (milliseconds_since(begun) < 1000 * options.seconds && measured.runs.size() < most_runs);
+  if (std::optional<double> all = meter.joules())
+    measured.joules = *all / static_cast<double>(measured.runs.size());
   measured.peak_mb = peak_megabytes();
   if (options.profile)
     measure_profile(*model, inputs, call, std::clamp<std::size_t>(measured.runs.size() / 4, 1, 50), measured);
@@ -144,6 +150,15 @@ std::string csv_of(std::span<const Field> fields, const std::string& model) {
               row = model.find_first_of(",\"\n") == std::string::npos ? model : data::quoted(model);
   for (const Field& field : fields) head += "," + field.name, row += "," + field.value;
   return head + "\n" + row + "\n";
+}
+
+std::string devices_of(const Options& options, const Measured& m, const Runtime& runtime) {
+  double each = options.batch;
+  Here here{text("CPU here, {} thread{}", runtime.machine().pool->threads(),
+                 runtime.machine().pool->threads() == 1 ? "" : "s"),
+            m.quantile(0.5) / each, m.runs.front() / each, m.quantile(0.9) / each, m.joules};
+  if (here.joules) *here.joules /= each;
+  return device_table(options.model, options.function, options.chip, here);
 }
 
 std::string table_of(const Options& options, const Measured& m, const Runtime& runtime) {
@@ -256,10 +271,11 @@ int bench(const Options& options, Global& global) {
     global.notice(
         text("the model has no batch dimension: each run is {} predictions one after the other", calls));
   std::vector<Field> fields = fields_of(options, measured, *runtime);
-  std::string page = options.json  ? json_of(fields, measured.profile)
-                     : options.csv ? csv_of(fields, options.model)
-                                   : table_of(options, measured, *runtime) +
-                                         (options.profile ? profile_table(measured.profile) : "");
+  std::string page = options.json    ? json_of(fields, measured.profile)
+                     : options.csv   ? csv_of(fields, options.model)
+                     : options.table ? devices_of(options, measured, *runtime)
+                                     : table_of(options, measured, *runtime) +
+                                           (options.profile ? profile_table(measured.profile) : "");
   std::fputs(page.c_str(), stdout);
   return 0;
 }
@@ -283,6 +299,8 @@ Command bench_command() {
       within(1, 1e6, {"--batch", "N", "predictions a run (default 1)", &o->batch}),
       {"--function", "NAME", "the function of a model that has several", &o->function},
       {"--profile", "", "time, share and rate of each operation", &o->profile},
+      {"--table", "", "a row per device: measured here, estimated for an Apple chip", &o->table},
+      {"--chip", "NAME", "the chip of --table (default M1)", &o->chip},
       {"--json", "", "one object", &o->json},
       {"--csv", "", "a header and a row", &o->csv},
   };

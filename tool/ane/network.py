@@ -11,7 +11,6 @@ class Layer:
     macs: float
     weights: float
     out: float
-    elementwise: int = 0  # operations on the output that the engine does not fuse into the layer
 
 
 class Net:
@@ -63,10 +62,9 @@ class Net:
         c = self.c
         self.conv(3 * c)
         self.c = c
-        for _ in range(2):
-            self.layers.append(Layer("product", n * keys * c, 0, n * c))
-        for _ in range(2):  # the scores, and their softmax
-            self.layers.append(Layer("move", 0, 0, n * keys * heads))
+        self.layers.append(Layer("product", n * keys * c, 0, n * keys * heads))
+        self.layers.append(Layer("move", 0, 0, n * keys * heads))  # softmax
+        self.layers.append(Layer("product", n * keys * c, 0, n * c))
         return self.conv(c).move()
 
     def global_pool(self):
@@ -209,3 +207,16 @@ def gpt2(width, depth, context=512):
     for _ in range(depth):
         n.attention(context, width // 64).move().conv(4 * width).conv(width).move(2)
     return n.linear(50257)
+
+
+def networks():
+    """By the name that measured.csv gives them."""
+    out = {"resnet50": resnet50(), "mobilenet_v2": mobilenet_v2(), "mobilenet_v3_small": mobilenet_v3_small(),
+           "mobilevit_v2": mobilevit_v2(), "centernet_resnet34": resnet34_center(), "distilbert": distilbert()}
+    for i in range(5):
+        out[f"mobileone_s{i}"] = mobileone(i)
+    for name in ("t8", "t12", "s12", "sa12", "sa24", "sa36", "ma36"):
+        out["fastvit_" + name] = fastvit(name)
+    for name, width, depth in (("medium", 1024, 24), ("large", 1280, 36), ("xl", 1600, 48)):
+        out["gpt2_" + name] = gpt2(width, depth)
+    return {name: net.layers for name, net in out.items()}
