@@ -6,6 +6,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "op/ane.h"
 
 namespace tl::cli {
 namespace {
@@ -13,8 +14,21 @@ namespace {
 std::string_view yes(bool x) { return x ? "yes" : "-"; }
 
 std::string_view fit_name(const OpDef& op) {
-  if (op.ane.fit == Fit::native) return "yes";
-  return op.ane.fit == Fit::conditional ? "depends" : "-";
+  if (ane_fit(op) == Fit::native) return "yes";
+  return ane_fit(op) == Fit::conditional ? "depends" : "-";
+}
+
+// What rules say, or the fact of its definition where there is none.
+std::string fit_text(const OpDef& op) {
+  std::vector<const AneRule*> rules = ane_rules(op);
+  std::string page = text("Neural Engine  {}", fit_name(op));
+  if (rules.empty() && !op.ane.note.empty()) page += text(": {}", op.ane.note);
+  page += rules.empty() ? text(" ({})\n", op.ane.source) : "\n";
+  constexpr std::string_view effects[] = {"", "may leave it: ", "may be slow: ", "may differ: "};
+  for (const AneRule* rule : rules)
+    page += text("  {}{} ({}) [{}]\n", effects[static_cast<std::size_t>(rule->effect)], rule->sentence,
+                 rule->source, name_of(rule->mark));
+  return page;
 }
 
 bool is_differentiable(const OpDef& op) { return op.gradient != nullptr || op.decompose != nullptr; }
@@ -93,10 +107,7 @@ void print_page(const OpDef& op) {
                                                    op.mil.since < 9 ? op.mil.since + 10 : op.mil.since + 17));
   page += text("Gradient       {}\n", yes(is_differentiable(op)));
   page += text("CPU            {}\n", cpu::has_kernel(op) ? "a kernel of its own" : "its reference");
-  std::string fit = std::string(fit_name(op));
-  if (!op.ane.note.empty()) fit += text(": {}", op.ane.note);
-  if (!op.ane.source.empty()) fit += text(" ({})", op.ane.source);
-  page += text("Neural Engine  {}\n", fit);
+  page += fit_text(op);
   std::fputs(page.c_str(), stdout);
 }
 

@@ -72,6 +72,8 @@ Value make_state(Args& args) {
 
 Value get_tensor(Args& args) { return Value(model_of(args).tensor(args.string(1))); }
 
+Value explain(Args& args) { return model_of(args).explain(args.has(1) ? args.string(1) : ""); }
+
 // ---- files
 
 Value load_image(Args& args) { return Value(args.interpreter.host().load_image(args.string(0))); }
@@ -117,7 +119,8 @@ constexpr Builtin methods[] = {
     {"make_state", "model, function?",
      "What the model remembers, set to zeros; pass it as state: to predict.", make_state},
     {"get_tensor", "model, name", "A weight of the model as a tensor of numbers.", get_tensor},
-    {"explain", "model", "Not supported yet.", not_yet},
+    {"explain", "model, chip?",
+     "Where each operation would run on an Apple chip (M1), what a run would cost, what to change.", explain},
     {"generate", "model, *arguments, **named", "Not supported yet.", not_yet},
 };
 

@@ -27,6 +27,8 @@ class HostModel {
   // do not fit.
   virtual NamedValues predict(const NamedValues& inputs, const std::string& function, HostState* state) = 0;
   virtual std::shared_ptr<HostState> make_state(const std::string& function) = 0;
+  // Where its operations would run on the chip ("" is M1), as maps and lists.
+  virtual Value explain(const std::string& chip) = 0;
   virtual std::vector<std::string> tensors() = 0;
   virtual Tensor tensor(const std::string& name) = 0;  // as numbers, whatever the stored type; throws Error
 };

@@ -19,6 +19,7 @@ class ScriptModel : public lang::HostModel {
   std::vector<std::string> inputs(const std::string& function) override;
   lang::NamedValues predict(const lang::NamedValues&, const std::string& function, lang::HostState*) override;
   std::shared_ptr<lang::HostState> make_state(const std::string& function) override;
+  lang::Value explain(const std::string& chip) override;
   std::vector<std::string> tensors() override;
   Tensor tensor(const std::string& name) override;
 
