@@ -19,7 +19,7 @@ _tl() {
     show) options="--json --program" ;;
     predict) options="--inputs --input --outputs --function --random --top --keep --expect --rtol --atol" ;;
     convert) options="--fix-shape --batch --dense --for" ;;
-    bench) options="--seconds --warmup --batch --json --csv --profile --table --cache" ;;
+    bench) options="--seconds --warmup --batch --json --csv --profile --table --chip --cache" ;;
     explain) options="--chip --function --json --html" ;;
     ops) mapfile -t COMPREPLY < <(compgen -W "$(tl ops --names 2>/dev/null) $global" -- "$word"); return ;;
   esac

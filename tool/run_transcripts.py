@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every transcript (.txt) below the folder named, in the repository's root, `tl` being the program under test:
+"""Runs every transcript (.txt) below the folder named, in the repository's root, `tl` being the program under test,
+and of pages (.md) the code blocks that follow a line `<!-- run -->`:
 
 $ tl show examples/guide/model.gguf
 what it prints, both streams; a line `...` stands for any lines, `...` in a line for any text
@@ -18,6 +19,14 @@ import sys
 import tempfile
 
 root = pathlib.Path(__file__).resolve().parent.parent
+
+
+def transcript_of(file):
+    """A transcript as it is, or the blocks of a page that are to run."""
+    text = file.read_text()
+    if file.suffix != ".md":
+        return text
+    return "\n\n".join(re.findall(r"^<!-- run -->\n```[^\n]*\n(.*?)^```", text, re.S | re.M))
 
 
 def steps(text):
@@ -55,7 +64,7 @@ def execute(command, tl, scratch):
 
 def run(file, tl):
     with tempfile.TemporaryDirectory() as scratch:
-        for command, want in steps(file.read_text()):
+        for command, want in steps(transcript_of(file)):
             got = execute(command, tl, scratch)
             if not pattern(want).fullmatch("".join(line + "\n" for line in got)):
                 return "\n  ".join([f"$ {command}", "prints", *got, "expected", *want])
@@ -76,7 +85,7 @@ def main():
     p.add_argument("--write", action="store_true")
     p.add_argument("--sanitized", action="store_true")
     o = p.parse_args()
-    found = [o.folder] if o.folder.is_file() else sorted(o.folder.rglob("*.txt"))
+    found = [o.folder] if o.folder.is_file() else sorted(f for f in o.folder.rglob("*") if f.suffix in {".txt", ".md"})
     files, tl, failed = [f for f in found if o.k in str(f)], o.tl.resolve(), 0
     if o.write:
         for file in files:

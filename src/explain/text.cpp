@@ -29,8 +29,9 @@ std::string placement(const Report& r) {
   if (r.segments.size() < 2) return page;
   double switches = 0;
   for (const Segment& s : r.segments) switches += s.switch_ms;
-  return page + text("  {} segments: {} changes of device cost {}\n", r.segments.size(),
-                     r.segments.size() - 1, ms_text(switches));
+  bool one = r.segments.size() == 2;
+  return page + text("  {} segments: {} change{} of device cost{} {}\n", r.segments.size(),
+                     r.segments.size() - 1, one ? "" : "s", one ? "s" : "", ms_text(switches));
 }
 
 // What leaves the engine, by operation and reason.
