@@ -174,6 +174,7 @@ def feature_cases():
     yield "boxes_labels", boxes(("a", "b")), "has 2 class labels for 1 classes"
     yield "boxes_name", boxes(scores="q"), "there is no feature 'q' in its description"
     yield "recommender_names", recommender((5,)), "names 2 items, and speaks of 6"
+    yield "recommender_far", recommender((2**62,)), "there is no item 4611686018427387904"
     yield "recommender_input", recommender(given="q"), "there is no input 'q' in its description"
     yield "link_up", classic(556, sub(1, sub(1, sub(1, "../../model")))), "links to '../../model', which is not a name"
 

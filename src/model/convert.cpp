@@ -32,20 +32,36 @@ std::vector<std::string> words_in(const Tensor& t) {
   return out;
 }
 
-// A known set of words or whole numbers, and the place of each. Keys are compared as text.
+// A known set of words or whole numbers, and the place of each. Keys are compared as text. A few are looked
+// for one by one; for many, an index is worth its making.
 class Places {
  public:
-  explicit Places(const Tensor& known) : numbers_(known.dtype() != DType::string) {
-    for (std::string& key : words_in(known)) places_.emplace(std::move(key), places_.size());
-  }
-  std::optional<std::size_t> find(const std::string& key) const {
+  explicit Places(const Tensor& known) : known_(known) {}
+
+  std::optional<std::size_t> find(const std::string& key) {
+    if (++asked_ <= 8) return scan(key);
+    if (places_.empty())
+      for (std::string& word : words_in(known_)) places_.emplace(std::move(word), places_.size());
     auto found = places_.find(key);
     return found == places_.end() ? std::nullopt : std::optional(found->second);
   }
-  bool numbers() const { return numbers_; }
 
  private:
-  bool numbers_;
+  std::optional<std::size_t> scan(const std::string& key) const {
+    auto among = [](const auto& all, const auto& wanted) -> std::optional<std::size_t> {
+      auto found = std::find(all.begin(), all.end(), wanted);
+      if (found == all.end()) return std::nullopt;
+      return static_cast<std::size_t>(found - all.begin());
+    };
+    if (known_.dtype() == DType::string) return among(known_.as<std::string>(), key);
+    std::int64_t number = 0;
+    auto [end, wrong] = std::from_chars(key.data(), key.data() + key.size(), number);
+    if (wrong != std::errc() || end != key.data() + key.size()) return std::nullopt;
+    return among(known_.as<std::int64_t>(), number);
+  }
+
+  const Tensor& known_;
+  std::size_t asked_ = 0;
   std::map<std::string, std::size_t, std::less<>> places_ = {};
 };
 
@@ -227,7 +243,7 @@ class Recommender {
     return static_cast<std::size_t>(n);
   }
 
-  std::set<std::size_t> items_of(const FeatureValue& value) const {
+  std::set<std::size_t> items_of(const FeatureValue& value) {
     std::set<std::size_t> out;
     Feature list;
     list.kind = FeatureKind::sequence;
@@ -238,7 +254,7 @@ class Recommender {
   }
 
   // Items that are given without a rating have 1; those that are not known say nothing.
-  std::vector<std::pair<std::size_t, double>> ratings() const {
+  std::vector<std::pair<std::size_t, double>> ratings() {
     const FeatureValue* value = find(call_.inputs, r_.given);
     if (!value) fail(text("input '{}' is missing", r_.given));
     std::vector<std::pair<std::size_t, double>> out;

@@ -12,6 +12,8 @@
 namespace tl {
 namespace {
 
+constexpr std::int64_t most_rows = 1 << 24;
+
 std::vector<Type> infer_boxes(const InferCall& call) {
   const Type &scores = call.type(0), &boxes = call.type(1);
   need_rank(call, 0, 2, 2);
@@ -23,6 +25,7 @@ std::vector<Type> infer_boxes(const InferCall& call) {
     throw Error(Code::bad_input, text("there are {} scores and {} boxes", scores.shape[0], boxes.shape[0]));
   std::int64_t least = call.attrs.integer("least"), most = call.attrs.integer("most");
   need(least >= 0 && (most < 0 || most >= least), "least and most do not agree");
+  need(least <= most_rows, "more rows are asked for than are possible");
   Dim n = least == most ? least : unknown;
   return {Type(scores.dtype, {n, scores.shape[1]}), Type(boxes.dtype, {n, 4})};
 }

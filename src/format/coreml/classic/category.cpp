@@ -38,7 +38,8 @@ class Similarities {
   explicit Similarities(const Message& message) {
     std::vector<Message> items = message.messages(1);
     count = static_cast<std::int64_t>(items.size());
-    for (const Message& item : items) highest(item);
+    auto limit = static_cast<std::int64_t>(message.bytes().size());
+    for (const Message& item : items) highest(item, limit);
     into.items = labels(message);
     into.adjustment.resize(static_cast<std::size_t>(count), 0);
     std::vector<const Message*> by_id(static_cast<std::size_t>(count), nullptr);
@@ -54,10 +55,14 @@ class Similarities {
   Recommend into = {};
 
  private:
-  void highest(const Message& item) {
-    count = std::max(count, item.integer(1) + 1);
-    for (const Message& other : item.messages(2)) count = std::max(count, other.integer(1) + 1);
-    if (count > (std::int64_t{1} << 26)) throw Error(Code::bad_input, "numbers its items too high");
+  // Items that nothing names are not worth room: a number is below the bytes that speak of items.
+  void highest(const Message& item, std::int64_t limit) {
+    auto raise = [&](std::int64_t id) {
+      if (id < 0 || id >= limit) throw Error(Code::bad_input, text("there is no item {}", id));
+      count = std::max(count, id + 1);
+    };
+    raise(item.integer(1));
+    for (const Message& other : item.messages(2)) raise(other.integer(1));
   }
 
   std::int64_t checked(std::int64_t id) const {

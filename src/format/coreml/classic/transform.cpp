@@ -12,7 +12,7 @@
 namespace tl::coreml {
 namespace {
 
-constexpr std::int64_t longest_vector = std::int64_t{1} << 28;
+constexpr std::int64_t longest_vector = std::int64_t{1} << 26;
 
 const std::vector<std::int64_t> along_row = {1};
 

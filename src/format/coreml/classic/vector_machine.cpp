@@ -12,7 +12,7 @@
 namespace tl::coreml {
 namespace {
 
-constexpr std::int64_t most_elements = std::int64_t{1} << 28;  // of sparse vectors written out
+constexpr std::int64_t most_elements = std::int64_t{1} << 26;  // of sparse vectors written out
 
 struct Vectors {
   Dim count = 0, width = 0;
@@ -29,7 +29,7 @@ void add_dense(const Message& vector, Vectors& to) {
 
 void add_sparse(const Message& vector, Vectors& to) {
   std::size_t start = to.values.size();
-  must(static_cast<std::int64_t>(start) + to.width <= most_elements, "the support vectors are too many");
+  must(to.width <= most_elements - static_cast<std::int64_t>(start), "the support vectors are too many");
   to.values.resize(start + static_cast<std::size_t>(to.width), 0);
   for (const Message& node : vector.messages(1)) {
     std::int64_t place = node.integer(1);  // counted from 1

@@ -48,7 +48,10 @@ BlobTable read_blobs(Bytes bytes) {
 
 std::int64_t length_in(const Json& shape, const char* key) {
   auto found = shape.find(key);
-  return found != shape.end() && found->is_number_integer() ? found->get<std::int64_t>() : 1;
+  std::int64_t n = found != shape.end() && found->is_number_integer() ? found->get<std::int64_t>() : 1;
+  if (n < 0 || n > (std::int64_t{1} << 31))
+    throw Error(Code::bad_input, text("a length of {} is not possible", n));
+  return n;
 }
 
 std::map<std::string, Lengths> read_shapes(Bytes bytes) {
