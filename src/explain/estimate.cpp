@@ -17,6 +17,7 @@ constexpr double engine_pj = 1.2, gpu_pj = 10, cpu_pj = 30, floor_watts = 1;
 constexpr double small_elements = 65536;
 
 double bytes_of_weights(const Work& w, const Change& change) {
+  if (w.macs == 0) return std::min(w.weight_bytes, 2 * w.elements);  // a table is read where it is looked up
   int bits = change.eight_bit ? 8 : change.weight_bits;
   return bits > 0 ? std::min(w.weight_bytes, w.weights * bits / 8) : std::min(w.weight_bytes, w.weights * 2);
 }
@@ -37,7 +38,7 @@ double engine_ms(const Row& row, const Chip& chip, const Change& change) {
 double gpu_ms(const Row& row, const Chip& chip, const Change& change) {
   const Work& w = row.work;
   if (w.fused || w.kind == WorkKind::none) return 0;
-  double bytes = (w.elements * 2 + w.read_bytes) / change.batch + w.weight_bytes;
+  double bytes = (w.elements * 2 + w.read_bytes) / change.batch + bytes_of_weights(w, change);
   return gpu_launch_ms + std::max(2 * w.macs / change.batch / (chip.gpu_tflops * gpu_share * 1e9),
                                   bytes / (chip.memory * memory_share * 1e6));
 }
@@ -46,7 +47,7 @@ double cpu_ms(const Row& row, const Chip& chip, const Change& change) {
   const Work& w = row.work;
   if (w.fused || w.kind == WorkKind::none) return 0;
   double rate = cpu_tflops_m1 * (chip.line == 'M' ? 1 + 0.15 * (chip.generation - 1) : 1);
-  double bytes = (w.elements * 4 + w.read_bytes) / change.batch + w.weight_bytes;
+  double bytes = (w.elements * 4 + w.read_bytes) / change.batch + bytes_of_weights(w, change);
   return std::max(2 * w.macs / change.batch / (rate * 1e9), bytes / (chip.memory * memory_share / 2 * 1e6));
 }
 

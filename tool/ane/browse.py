@@ -22,7 +22,7 @@ def enlarged(page, count):
     some, data["operations"] = data["operations"], []
     for i in range(count):
         op = dict(some[i % len(some)])
-        op["name"], op["inputs"] = f"{op['name']}_{i}", [j for j in (i - 1, i - 7) if j >= 0 and i % 5]
+        op["name"], op["inputs"] = f"{op['name']}_{i}", [j for j in (i - 1, i - 7) if j >= 0 and i % 19]
         op["device"], op["kind"] = devices[i // 40 % 3], "conv"
         data["operations"].append(op)
     return page[:found.start(2)] + json.dumps(data).replace("<", "\\u003c") + page[found.end(2):]
