@@ -74,7 +74,8 @@ void lower_linear_classifier(const Message& message, Function& function) {
   Tensor labels = read_labels(message);
   must(static_cast<bool>(labels) && labels.size() > 1, "has fewer than two class labels");
   Ex s = scores(sketch, message);
-  std::int64_t link = message.integer(3) + logit, encoding = message.integer(4);
+  std::int64_t transform = message.integer(3), encoding = message.integer(4);
+  std::int64_t link = transform == 0 || transform == 1 ? transform + logit : -1;
   if (labels.size() == 2 && s.shape()[1] == 1) {
     Ex p = linked(s, link), second = cast(s > 0, DType::i32);
     sketch.give_classes(beside(1 - p, p), std::move(labels),
