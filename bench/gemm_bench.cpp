@@ -89,6 +89,12 @@ constexpr Layer mobilenet_v2[] = {
     {160, 7, 960, 1, 1, 3},        {960, 7, 160, 1, 1, 2},        {320, 7, 1280, 1, 1, 1},
 };
 
+KernelTable table_of(const Layer& l) {
+  if (l.depthwise) return kernels::conv_depthwise(best_isa());
+  return l.kernel == 1 && l.stride == 1 && l.size > 14 ? kernels::conv_pointwise(best_isa())
+                                                       : kernels::conv(best_isa());
+}
+
 void convolution(benchmark::State& state, Layer l, DType dtype) {
   std::int64_t pad = l.kernel / 2, groups = l.depthwise ? l.channels : 1;
   Attrs attrs = attrs_of({{"strides", std::vector{l.stride, l.stride}},
@@ -100,7 +106,7 @@ void convolution(benchmark::State& state, Layer l, DType dtype) {
               {random_tensor(dtype, {1, l.channels, l.size, l.size}),
                random_tensor(dtype, {l.outs, l.channels / groups, l.kernel, l.kernel}),
                random_tensor(dtype, {l.outs})},
-              l.depthwise ? kernels::conv_depthwise(best_isa()) : kernels::conv(best_isa())});
+              table_of(l)});
 }
 
 // Small enough for the first caches: close to what the multipliers can do.

@@ -158,9 +158,7 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
                                     c);
       turn_tile(c, rows, columns, turned);
       std::int64_t channel = g * plan.outs + column;
-      if (r.finish.block)
-        for (int j = 0; j < columns; ++j)
-          apply_row<false>(turned + j * tile_rows_padded, r.bias + channel + j, tile_rows_padded, r.finish);
+      if (r.finish.block) apply_rows<false>(turned, r.bias + channel, columns, tile_rows_padded, r.finish);
       Finish<T> finish = r.finish.block ? rest_of(r.finish) : r.finish;
       for (int j = 0; j < columns; ++j)
         finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise convolution on the CPU, one or two dimensions: rows of the padded input, widened once, times
-// broadcast weights. Asked before the kernel for all convolutions (op/conv.simd.cpp).
+// Depthwise convolution on the CPU, one or two dimensions: the padded input, widened once, as one long row,
+// times broadcast weights. Asked before the kernel for all convolutions (op/conv.simd.cpp).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "op/conv_depthwise.simd.cpp"
 #include <algorithm>
@@ -29,16 +29,48 @@ namespace tl::HWY_NAMESPACE {
 namespace {
 
 constexpr std::size_t most_taps = 128;
-constexpr int unroll = 4;
+constexpr int unroll = 8;
+constexpr std::int64_t slack = unroll * gemm_lanes;  // the last vectors of a plane read and write this far
 
-// How a channel's plane lies in scratch: rows from `top` on, each split by position modulo the stride, so
-// that every tap of neighbouring outputs reads neighbouring elements.
+// How a channel's plane lies in scratch: widened, with its padding, split by position modulo the strides into
+// subplanes, so that all is of stride 1; a row ends where the next one begins, so that one long row of
+// vectors gives all sums. Padding right of a row and left of the next one is shared.
 struct Band {
-  std::int64_t top = 0, left = 0;     // of the padding, as distances from the first output's place
-  std::int64_t phase = 0, pitch = 0;  // floats of one phase of a row, of a row
-  std::int64_t rows = 0;              // of the input that `outputs` rows need
+  std::int64_t top = 0, left = 0;  // of the padding, as distances from the first output's place
+  std::int64_t pitch = 0;          // floats of a row
+  std::int64_t subplane = 0;       // floats of a subplane
+  std::int64_t halo = 0;           // rows of the input that one row of outputs needs
   std::int64_t outputs = 0, bands = 0;
+  std::vector<std::int64_t> offsets = {};  // per tap: where it reads for output 0
+
+  std::int64_t rows(std::int64_t outs, std::int64_t stride) const { return (outs - 1) * stride + halo; }
 };
+
+// Elements of a row of the input that belong to one phase: their first place in scratch, and how many.
+struct Phase {
+  std::int64_t low = 0, count = 0, from = 0;
+};
+
+Phase phase_of(std::int64_t left, std::int64_t stride, std::int64_t in, std::int64_t phase) {
+  std::int64_t shift = -left - phase;  // padded position of input 0, seen from this phase
+  Phase p;
+  p.low = shift > 0 ? (shift + stride - 1) / stride : 0;
+  std::int64_t high = in - 1 + shift >= 0 ? (in - 1 + shift) / stride + 1 : 0;
+  p.count = std::max<std::int64_t>(0, high - p.low);
+  p.from = p.low * stride - shift;
+  return p;
+}
+
+// The shortest pitch for which what a row's last outputs read beyond it is zero in the next one.
+std::int64_t pitch_of(const ConvPlan& plan, const Band& b, std::int64_t right) {
+  std::int64_t s = plan.stride[2], needed = plan.out[2] + (right - b.left) / s, pitch = plan.out[2];
+  for (std::int64_t phase = 0; phase < std::min(s, right - b.left + 1); ++phase) {
+    Phase p = phase_of(b.left, s, plan.in[2], phase);
+    std::int64_t end = std::min(p.low + p.count, needed);
+    pitch = std::max({pitch, end, needed - p.low});
+  }
+  return pitch;
+}
 
 Band lay_out(const ConvPlan& plan) {
   Band b;
@@ -48,61 +80,78 @@ Band lay_out(const ConvPlan& plan) {
     b.top = std::min(b.top, tap.offset[1]), bottom = std::max(bottom, tap.offset[1]);
     b.left = std::min(b.left, tap.offset[2]), right = std::max(right, tap.offset[2]);
   }
-  std::int64_t s = plan.stride[2], width = (plan.out[2] - 1) * s + right - b.left + 1;
-  b.phase = (width + s - 1) / s + unroll * gemm_lanes;  // the last vectors of a row read this far
-  b.pitch = b.phase * s;
-  constexpr std::int64_t cache = 128 << 10;
-  std::int64_t fit = (cache / (b.pitch * 4) - (bottom - b.top)) / plan.stride[1];
-  b.outputs = std::clamp<std::int64_t>(fit, 1, std::max<std::int64_t>(1, plan.out[1]));
+  b.halo = bottom - b.top + 1;
+  b.pitch = pitch_of(plan, b, right);
+  constexpr std::int64_t cache = 40 << 10;
+  std::int64_t sy = plan.stride[1], sx = plan.stride[2];
+  std::int64_t fit = (cache / (b.pitch * sx * 4) - b.halo) / sy;
+  b.outputs = std::clamp<std::int64_t>(fit, std::min(b.halo, plan.out[1]), plan.out[1]);
   b.bands = (plan.out[1] + b.outputs - 1) / b.outputs;
-  b.rows = (b.outputs - 1) * plan.stride[1] + bottom - b.top + 1;
+  b.outputs = (plan.out[1] + b.bands - 1) / b.bands;
+  b.subplane = ((b.rows(b.outputs, sy) + sy - 1) / sy + 1) * b.pitch + slack + 2 * pack_slack;
+  for (const Tap& tap : plan.taps) {
+    std::int64_t dy = tap.offset[1] - b.top, dx = tap.offset[2] - b.left;
+    b.offsets.push_back((dy % sy * sx + dx % sx) * b.subplane + dy / sy * b.pitch + dx / sx);
+  }
   return b;
 }
 
-// Row `y` of the input with its padding; y may be outside.
+HWY_INLINE void zero_row(float* to, std::int64_t n) {  // writes whole vectors
+  const hn::ScalableTag<float> d;
+  for (std::int64_t i = 0; i < n; i += gemm_lanes) hn::StoreU(hn::Zero(d), d, to + i);
+}
+
+// `rows` rows of the input from row y0 on, which may be outside, each with its padding. What is written past
+// the end of a row is overwritten by the next one.
 template <class T>
-void fill_row(const ConvPlan& plan, const Band& b, Source<T> x, std::int64_t y, float* to) {
-  std::int64_t s = plan.stride[2], w = plan.in[2];
-  for (std::int64_t phase = 0; phase < s; ++phase, to += b.phase) {
-    std::int64_t shift = -b.left - phase;  // padded position of input 0, seen from this phase
-    std::int64_t low = shift > 0 ? (shift + s - 1) / s : 0;
-    std::int64_t high = w - 1 + shift >= 0 ? (w - 1 + shift) / s + 1 : 0;
-    bool inside = y >= 0 && y < plan.in[1];
-    low = inside ? std::min(low, b.phase) : b.phase;
-    high = std::clamp(high, low, b.phase);
-    std::fill_n(to, low, 0.0f);
-    copy_piece({static_cast<int>(low), static_cast<int>(high - low), y * w + low * s - shift}, x.data, x.end,
-               s, to);
-    std::fill_n(to + high, b.phase - high, 0.0f);
+HWY_NOINLINE void fill_band(const ConvPlan& plan, const Band& b, Source<T> x, std::int64_t y0,
+                            std::int64_t rows, float* to) {
+  std::int64_t sy = plan.stride[1], sx = plan.stride[2];
+  for (std::int64_t phase = 0; phase < sx; ++phase) {
+    Phase p = phase_of(b.left, sx, plan.in[2], phase);
+    p.low = std::min(p.low, b.pitch), p.count = std::min(p.count, b.pitch - p.low);
+    std::int64_t gap = b.pitch - p.count;  // up to the next row's first element
+    for (std::int64_t sub = 0; sub < sy; ++sub) zero_row(to + (sub * sx + phase) * b.subplane, p.low);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      float* row = to + (r % sy * sx + phase) * b.subplane + r / sy * b.pitch + p.low;
+      std::int64_t y = y0 + r;
+      if (y < 0 || y >= plan.in[1]) {
+        zero_row(row, b.pitch);
+        continue;
+      }
+      copy_piece({0, static_cast<int>(p.count), y * plan.in[2] + p.from}, x.data, x.end, sx, row);
+      zero_row(row + p.count, gap);
+    }
   }
 }
 
-// One row of outputs: sums over taps of weight times a row of scratch. Whole vectors: out has room for them.
-HWY_NOINLINE void sum_row(const float* const* from, const float* weight, std::size_t taps, std::int64_t n,
-                          float* out) {
+template <int U>
+HWY_INLINE void sum_vectors(const float* x, const std::int64_t* offsets, const float* weight,
+                            std::size_t taps, float* out) {
   const hn::ScalableTag<float> d;
+  hn::Vec<decltype(d)> sum[U];
+  HWY_UNROLL(8) for (auto& s : sum) s = hn::Zero(d);
+  for (std::size_t t = 0; t < taps; ++t) {
+    auto w = hn::Set(d, weight[t]);
+    const float* from = x + offsets[t];
+    HWY_UNROLL(8)
+    for (int u = 0; u < U; ++u) sum[u] = hn::MulAdd(w, hn::LoadU(d, from + u * gemm_lanes), sum[u]);
+  }
+  HWY_UNROLL(8) for (int u = 0; u < U; ++u) hn::StoreU(sum[u], d, out + u * gemm_lanes);
+}
+
+// n sums over taps of weight times what lies `offsets` further. Whole vectors: out has room for them.
+HWY_NOINLINE void sum_band(const float* x, const Band& b, const float* weight, std::int64_t n, float* out) {
+  const std::int64_t* offsets = b.offsets.data();
+  std::size_t taps = b.offsets.size();
   std::int64_t i = 0;
-  for (; i + gemm_lanes < n; i += unroll * gemm_lanes) {
-    hn::Vec<decltype(d)> sum[unroll];
-    HWY_UNROLL(4) for (auto& s : sum) s = hn::Zero(d);
-    for (std::size_t t = 0; t < taps; ++t) {
-      auto w = hn::Set(d, weight[t]);
-      HWY_UNROLL(4)
-      for (int u = 0; u < unroll; ++u)
-        sum[u] = hn::MulAdd(w, hn::LoadU(d, from[t] + i + u * gemm_lanes), sum[u]);
-    }
-    HWY_UNROLL(4) for (int u = 0; u < unroll; ++u) hn::StoreU(sum[u], d, out + i + u * gemm_lanes);
-  }
-  for (; i < n; i += gemm_lanes) {
-    auto sum = hn::Zero(d), other = hn::Zero(d);
-    std::size_t t = 0;
-    for (; t + 2 <= taps; t += 2) {
-      sum = hn::MulAdd(hn::Set(d, weight[t]), hn::LoadU(d, from[t] + i), sum);
-      other = hn::MulAdd(hn::Set(d, weight[t + 1]), hn::LoadU(d, from[t + 1] + i), other);
-    }
-    if (t < taps) sum = hn::MulAdd(hn::Set(d, weight[t]), hn::LoadU(d, from[t] + i), sum);
-    hn::StoreU(hn::Add(sum, other), d, out + i);
-  }
+  for (; i + (unroll - 1) * gemm_lanes < n; i += unroll * gemm_lanes)
+    sum_vectors<unroll>(x + i, offsets, weight, taps, out + i);
+  std::int64_t left = (n - i + gemm_lanes - 1) / gemm_lanes;
+  if (left >= 4) sum_vectors<4>(x + i, offsets, weight, taps, out + i), i += 4 * gemm_lanes, left -= 4;
+  if (left == 3) sum_vectors<3>(x + i, offsets, weight, taps, out + i);
+  else if (left == 2) sum_vectors<2>(x + i, offsets, weight, taps, out + i);
+  else if (left == 1) sum_vectors<1>(x + i, offsets, weight, taps, out + i);
 }
 
 template <class T> struct DepthwiseRun {
@@ -119,32 +168,24 @@ template <class T> HWY_NOINLINE void run_band(const DepthwiseRun<T>& r, std::int
   const Band& b = r.band;
   std::int64_t ng = i / b.bands, g = ng % plan.groups, first = i % b.bands * b.outputs;
   std::int64_t last = std::min(first + b.outputs, plan.out[1]), width = plan.out[2];
+  if (first >= last) return;
   const T* plane = r.x + ng * plan.in_plane();
   const T* end = r.x + plan.batch * plan.groups * plan.in_plane();
-  std::int64_t y0 = first * plan.stride[1] + b.top, rows = (last - 1 - first) * plan.stride[1] + b.rows;
-  rows -= (b.outputs - 1) * plan.stride[1];
-  float* band = scratch;
-  float* sums = scratch + b.rows * b.pitch + pack_slack;
-  for (std::int64_t y = 0; y < rows; ++y)
-    fill_row(plan, b, Source<T>{plane, end}, y0 + y, band + y * b.pitch);
-  std::array<const float*, most_taps> from;
+  float* sums = scratch + plan.stride[1] * plan.stride[2] * b.subplane;
+  fill_band(plan, b, Source<T>{plane, end}, first * plan.stride[1] + b.top,
+            b.rows(last - first, plan.stride[1]), scratch);
   const Finish<T>& f = r.finish;
   const Finish<T> rest = f.block ? rest_of(f) : f;
+  std::int64_t n = (last - first - 1) * b.pitch + width;
   for (std::int64_t o = 0; o < plan.outs; ++o) {
     std::int64_t channel = g * plan.outs + o;
-    const float* weight = r.weights + channel * static_cast<std::int64_t>(plan.taps.size());
-    for (std::int64_t y = first; y < last; ++y) {
-      for (std::size_t t = 0; t < plan.taps.size(); ++t) {
-        std::int64_t dx = plan.taps[t].offset[2] - b.left, s = plan.stride[2];
-        std::int64_t row = (y - first) * plan.stride[1] + plan.taps[t].offset[1] - b.top;
-        from[t] = band + row * b.pitch + dx % s * b.phase + dx / s;
-      }
-      sum_row(from.data(), weight, plan.taps.size(), width, sums);
-      if (f.block) apply_row<false>(sums, r.bias + channel, static_cast<int>(padded_columns(width)), f);
-      std::int64_t at = ((ng * plan.outs + o) * plan.out[1] + y) * width;
-      finish_run<gemm_lanes, false>(sums, f.block ? no_bias : r.bias + channel, static_cast<int>(width), rest,
-                                    at);
-    }
+    sum_band(scratch, b, r.weights + channel * static_cast<std::int64_t>(plan.taps.size()), n, sums);
+    if (f.block) apply_row<false>(sums, r.bias + channel, static_cast<int>(padded_columns(n)), f);
+    const float* bias = f.block ? no_bias : r.bias + channel;
+    std::int64_t at = ((ng * plan.outs + o) * plan.out[1] + first) * width;
+    const float* from = sums;
+    for (std::int64_t y = first; y < last; ++y, from += b.pitch, at += width)
+      finish_run<gemm_lanes, false>(from, bias, static_cast<int>(width), rest, at);
   }
 }
 
@@ -155,9 +196,9 @@ template <class T> class ConvDepthwise final : public Kernel {
         band_(lay_out(plan_)),
         fused_(fused),
         slots_(request.machine.pool ? request.machine.pool->threads() : 1) {
-    std::int64_t sums = plan_.out[2] + unroll * gemm_lanes;
-    slot_floats_ =
-        static_cast<std::int64_t>(aligned_bytes((band_.rows * band_.pitch + pack_slack + sums) * 4) / 4);
+    std::int64_t floats =
+        plan_.stride[1] * plan_.stride[2] * band_.subplane + band_.outputs * band_.pitch + slack;
+    slot_floats_ = static_cast<std::int64_t>(aligned_bytes(floats * 4) / 4);
     scratch = static_cast<std::size_t>(slot_floats_ * 4 * slots_);
     std::int64_t channels = plan_.groups * plan_.outs;
     bias_.assign(static_cast<std::size_t>(channels), 0);

@@ -26,7 +26,8 @@ void check_case(const OpDef& op, const Case& c, DType dtype, std::int64_t bias, 
   static const ThreadPool one(1), three(3);
   for (const ThreadPool* pool : {&one, &three})
     for (Isa isa : isas_here())
-      for (KernelTable table : {kernels::conv(isa), kernels::conv_depthwise(isa)})
+      for (KernelTable table : {kernels::conv(isa), kernels::conv_depthwise(isa),
+                                kernels::conv_pointwise(isa), kernels::conv_winograd(isa)})
         for (const KernelRow& row : table) {
           if (row.op != &op) continue;
           std::optional<Tensor> got = run_kernel(trial, table, {isa, pool}, row.name);
@@ -58,6 +59,12 @@ TEST_CASE("convolutions are as the reference") {
       {{1, 2, 2, 2}, {4, 2, 2, 2}, {{"pad_type", custom}, {"pad", list({5, 5, 6, 6})}}},
       {{0, 2, 4, 4}, {4, 2, 2, 2}},
       {{1, 64, 14, 14}, {70, 64, 3, 3}, {{"pad_type", same}}},
+      {{2, 32, 30, 27}, {33, 32, 3, 3}, {{"pad_type", same}}},
+      {{1, 32, 19, 70}, {40, 32, 3, 3}, {{"pad_type", custom}, {"pad", list({0, 2, 1, 0})}}},
+      {{2, 10, 11, 13}, {30, 10, 1, 1}},
+      {{1, 12, 12, 24}, {12, 3, 1, 1}, {{"groups", std::int64_t{4}}}},
+      {{1, 6, 7, 7}, {6, 1, 5, 5}, {{"groups", std::int64_t{6}}, {"pad_type", same}}},
+      {{1, 6, 15, 14}, {6, 1, 5, 5}, {{"groups", std::int64_t{6}}, {"pad_type", lower}, {"strides", two}}},
       {{1, 3, 8, 70},
        {3, 1, 3, 4},
        {{"groups", std::int64_t{3}}, {"strides", list({1, 3})}, {"dilations", list({2, 1})}}},

@@ -158,8 +158,9 @@ template <class Out> void store_tile(const Layout& l, float* c, const Place& pla
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
   const float* own = bias + n;
   if (f.block) {
-    for (int r = 0; r < rows; ++r)
-      apply_row<true>(c + r * tile_columns, own, static_cast<int>(padded_columns(columns)), f);
+    if (columns > gemm_lanes) apply_rows<true>(c, own, rows, tile_columns, f);
+    else
+      for (int r = 0; r < rows; ++r) apply_row<true>(c + r * tile_columns, own, gemm_lanes, f);
     f = rest_of(f);
     own = no_bias;
   }
