@@ -33,7 +33,7 @@ void check_case(const OpDef& op, const Case& c, DType dtype, std::int64_t bias, 
           std::optional<Tensor> got = run_kernel(trial, table, {isa, pool}, row.name);
           INFO(row.name, " ", name_of(isa), " x ", text_of(std::span<const Dim>(c.x)), " w ",
                text_of(std::span<const Dim>(c.weight)), " ", name_of(dtype));
-          if (got) CHECK(worst_error(*got, want, 1e-6) <= 1);
+          if (got) CHECK(worst_error(*got, want, row.name == "conv_winograd" ? 1e-5 : 1e-6) <= 1);
         }
 }
 
