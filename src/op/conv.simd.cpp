@@ -97,23 +97,25 @@ struct Cut {
   std::int64_t panels = 0;
 };
 
+std::int64_t parts_of(std::int64_t n, std::int64_t each) { return (n + each - 1) / each; }
+
+// As few tasks as give each slot the same work: each part of the channels packs its block again.
 Cut cut_work(const ConvPlan& plan, int slots) {
-  constexpr std::int64_t cache = 384 << 10;
+  constexpr std::int64_t cache = 448 << 10;
   Cut cut;
   std::int64_t plane = plan.out_plane(), tile = std::max<std::int64_t>(1, plan.depth()) * tile_rows * 4;
-  std::int64_t tiles = (plane + tile_rows - 1) / tile_rows,
-               in_block = std::clamp<std::int64_t>(cache / tile, 1, 32);
-  in_block = std::max<std::int64_t>(1, std::min(in_block, tiles));
-  cut.blocks = (tiles + in_block - 1) / in_block;
-  cut.block =
-      (tiles + std::max<std::int64_t>(1, cut.blocks) - 1) / std::max<std::int64_t>(1, cut.blocks) * tile_rows;
-  cut.panels = (plan.outs + tile_columns - 1) / tile_columns;
-  std::int64_t wanted = slots == 1 ? 1 : 4 * slots,
-               have = std::max<std::int64_t>(1, plan.batch * plan.groups * cut.blocks);
+  std::int64_t tiles = std::max<std::int64_t>(1, parts_of(plane, tile_rows));
+  cut.blocks = parts_of(tiles, std::min(tiles, std::clamp<std::int64_t>(cache / tile, 1, 32)));
+  if (tiles >= 4 * slots) cut.blocks = std::min(tiles, parts_of(cut.blocks, slots) * slots);
+  cut.block = parts_of(tiles, cut.blocks) * tile_rows;
+  cut.blocks = parts_of(tiles * tile_rows, cut.block);
+  cut.panels = parts_of(plan.outs, tile_columns);
+  std::int64_t have = std::max<std::int64_t>(1, plan.batch * plan.groups * cut.blocks), wanted = 1;
+  if (slots > 1 && have < 8 * slots) wanted = have % slots == 0 ? 2 * slots : 4 * slots;
   std::int64_t parts =
-      std::clamp<std::int64_t>((wanted + have - 1) / have, 1, std::max<std::int64_t>(1, cut.panels / 2));
-  cut.part = (cut.panels + parts - 1) / parts;
-  cut.parts = cut.part ? (cut.panels + cut.part - 1) / cut.part : 0;
+      std::clamp<std::int64_t>(parts_of(wanted, have), 1, std::max<std::int64_t>(1, cut.panels / 2));
+  cut.part = parts_of(cut.panels, parts);
+  cut.parts = cut.part ? parts_of(cut.panels, cut.part) : 0;
   return cut;
 }
 

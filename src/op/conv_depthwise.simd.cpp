@@ -112,8 +112,10 @@ HWY_NOINLINE void fill_band(const ConvPlan& plan, const Band& b, Source<T> x, st
     p.low = std::min(p.low, b.pitch), p.count = std::min(p.count, b.pitch - p.low);
     std::int64_t gap = b.pitch - p.count;  // up to the next row's first element
     for (std::int64_t sub = 0; sub < sy; ++sub) zero_row(to + (sub * sx + phase) * b.subplane, p.low);
+    std::int64_t sub = 0, line = p.low;
     for (std::int64_t r = 0; r < rows; ++r) {
-      float* row = to + (r % sy * sx + phase) * b.subplane + r / sy * b.pitch + p.low;
+      float* row = to + (sub * sx + phase) * b.subplane + line;
+      if (++sub == sy) sub = 0, line += b.pitch;
       std::int64_t y = y0 + r;
       if (y < 0 || y >= plan.in[1]) {
         zero_row(row, b.pitch);

@@ -164,7 +164,7 @@ bool pays(const ConvPlan& plan) {
   std::int64_t plane = plan.out_plane();
   if (plane < 4 * tile_columns || plan.outs < 4) return false;
   std::int64_t wide = (plane + gemm_lanes - 1) / gemm_lanes * gemm_lanes;
-  return wide * 9 <= plane * 10 && plan.outs * plan.channels <= 128 << 10;
+  return wide * 9 <= plane * 10 && plan.outs * plan.channels <= 320 << 10;
 }
 
 std::unique_ptr<Kernel> make_pointwise(const KernelRequest& request) {

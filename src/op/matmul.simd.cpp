@@ -48,20 +48,26 @@ std::int64_t panel_columns(const Layout& l, std::int64_t panel) {
   return std::min<std::int64_t>(tile_columns, l.c.n() - panel * tile_columns);
 }
 
+std::int64_t parts_of(std::int64_t n, std::int64_t each) { return (n + each - 1) / each; }
+
+// As few tasks as give each slot the same work: each part of the columns packs its rows again.
 void cut_work(Layout& l, int slots) {
-  constexpr std::int64_t cache = 384 << 10;
+  constexpr std::int64_t cache = 448 << 10;
   std::int64_t tile = std::max<std::int64_t>(1, l.c.depth()) * tile_rows * 4;
-  std::int64_t tiles = (l.c.m() + tile_rows - 1) / tile_rows;
-  std::int64_t in_block =
-      std::max<std::int64_t>(1, std::min(std::clamp<std::int64_t>(cache / tile, 1, 64), tiles));
-  l.blocks = (tiles + in_block - 1) / in_block;
-  l.block =
-      (tiles + std::max<std::int64_t>(1, l.blocks) - 1) / std::max<std::int64_t>(1, l.blocks) * tile_rows;
-  std::int64_t wanted = slots == 1 ? 1 : 4 * slots, have = std::max<std::int64_t>(1, l.c.batch() * l.blocks);
+  std::int64_t tiles = std::max<std::int64_t>(1, parts_of(l.c.m(), tile_rows));
+  l.blocks = parts_of(tiles, std::min(tiles, std::clamp<std::int64_t>(cache / tile, 1, 64)));
+  if (l.blocks > 1) l.blocks = std::min(tiles, parts_of(l.blocks, slots) * slots);
+  l.block = parts_of(tiles, l.blocks) * tile_rows;
+  l.blocks = parts_of(tiles * tile_rows, l.block);
+  std::int64_t have = std::max<std::int64_t>(1, l.c.batch() * l.blocks), wanted = 1;
   std::int64_t most = std::max<std::int64_t>(1, l.panels / (l.c.m() < tile_rows ? 1 : 2));
-  std::int64_t parts = std::clamp<std::int64_t>((wanted + have - 1) / have, 1, most);
-  l.part = (l.panels + parts - 1) / parts;
-  l.parts = l.part ? (l.panels + l.part - 1) / l.part : 0;
+  if (slots > 1 && have < 8 * slots) {
+    bool even = have % slots == 0 || (have == 1 && l.panels % slots == 0);
+    wanted = even ? slots : 4 * slots;
+  }
+  std::int64_t parts = std::clamp<std::int64_t>(parts_of(wanted, have), 1, most);
+  l.part = parts_of(l.panels, parts);
+  l.parts = l.part ? parts_of(l.panels, l.part) : 0;
 }
 
 Layout lay_out(Contraction c, int slots) {

@@ -15,6 +15,9 @@ bool merge_duplicates(Graph&);
 // input.
 bool drop_no_ops(Graph&);
 
+// x to the power 2 becomes the square of x.
+bool square_powers(Graph&);
+
 // Everything that reads `from` reads `to` instead; outputs of the graph too.
 void replace_uses(Graph&, ValueId from, ValueId to);
 

@@ -55,6 +55,7 @@ Graph made_ready(const Graph& graph, std::span<const Type> types, const Machine&
   Graph ready = pass::specialize(graph, types, fold);
   pass::drop_unused(ready);
   pass::drop_no_ops(ready);
+  pass::square_powers(ready);
   pass::merge_duplicates(ready);
   verify(ready, "plan");
   return ready;
