@@ -14,6 +14,7 @@
 #include "model/model.h"
 #include "model/program_form.h"
 #include "pass/precision.h"
+#include "pass/shape_math.h"
 #include "pass/simplify.h"
 #include "pass/specialize.h"
 #include "plan/node.h"
@@ -119,6 +120,7 @@ void rewrite(Function& f, const FileConversion& how, const Machine& machine) {
   if (!how.shapes.empty() || how.batch > 0) apply_shapes(f, how, machine);
   if (how.dense) f.graph = dense(*f.graph, machine);
   if (how.precision == "auto") return;
+  pass::whole_shape_math(*f.graph);
   f.graph = pass::with_precision(*f.graph, how.precision == "fp16" ? DType::f16 : DType::f32, never_half);
   pass::drop_no_ops(*f.graph);
   pass::drop_unused(*f.graph);

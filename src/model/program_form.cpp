@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "op/formulas.h"
 #include "pass/expand.h"
+#include "pass/shape_math.h"
 #include "pass/simplify.h"
 
 namespace tl {
@@ -223,6 +224,7 @@ void give_program_form(Function& f, const pass::Fold& fold) {
   Form(f).inputs();
   f.graph = pass::specialize(*f.graph, input_types(*f.graph, f.interface), fold);
   Form(f).outputs();
+  pass::whole_shape_math(*f.graph);
   pass::replace_nodes(*f.graph, product_of_matrices);
   pass::replace_nodes(*f.graph, choice_of_equals);
   pass::drop_no_ops(*f.graph);
