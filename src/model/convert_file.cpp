@@ -13,6 +13,7 @@
 #include "model/feature.h"
 #include "model/model.h"
 #include "model/program_form.h"
+#include "pass/limit_mask.h"
 #include "pass/precision.h"
 #include "pass/shape_math.h"
 #include "pass/simplify.h"
@@ -94,6 +95,8 @@ void apply_shapes(Function& f, const FileConversion& how, const Machine& machine
       shape[0] = how.batch;
       set_shape(feature, shape);
     }
+  for (Feature& feature : f.interface.inputs)
+    if (how.engine && feature.flexible()) set_shape(feature, Shape(feature.shape));
   pass::Fold fold = shape_fold(machine);
   f.graph = pass::specialize(*f.graph, input_types(*f.graph, f.interface), fold);
   pass::drop_unused(*f.graph);
@@ -117,8 +120,9 @@ bool never_half(const OpDef& op) { return op.mil.half > newest_opset; }
 
 void rewrite(Function& f, const FileConversion& how, const Machine& machine) {
   if (f.opset.empty()) give_program_form(f, shape_fold(machine));  // an older network
-  if (!how.shapes.empty() || how.batch > 0) apply_shapes(f, how, machine);
+  if (!how.shapes.empty() || how.batch > 0 || how.engine) apply_shapes(f, how, machine);
   if (how.dense) f.graph = dense(*f.graph, machine);
+  if (how.engine) pass::limit_masks(*f.graph);
   if (how.precision == "auto") return;
   pass::whole_shape_math(*f.graph);
   f.graph = pass::with_precision(*f.graph, how.precision == "fp16" ? DType::f16 : DType::f32, never_half);

@@ -13,7 +13,8 @@ struct FileConversion {
   std::vector<std::string> shapes = {};  // NAME=DIMS: inputs of a fixed shape from now on
   std::int64_t batch = 0;                // the first dimension of every input; 0: as it is
   bool dense = false;                    // compressed weights are expanded
-  Notice notice = {};                    // for what the user should know
+  bool engine = false;  // for the Neural Engine: fp16, default shapes fixed, masks of at least -4e4
+  Notice notice = {};   // for what the user should know
 };
 
 // Writes a model that was read. The ending of `out` says the format: .mlpackage or .safetensors. Throws Error
