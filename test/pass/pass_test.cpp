@@ -56,6 +56,11 @@ const std::map<std::string, std::function<Graph(Graph)>> passes = {
        pass::drop_no_ops(g);
        return g;
      }},
+    {"square_powers",
+     [](Graph g) {
+       pass::square_powers(g);
+       return g;
+     }},
     {"specialize", specialized},
     {"gradient", with_gradient},
     {"retype", [](Graph g) { return pass::retyped(g, DType::f32); }},
