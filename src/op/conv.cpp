@@ -179,6 +179,7 @@ std::vector<Type> infer_weight_gradient(const InferCall& call) {
   check_operands(call, 0);
   const Shape &x = call.type(0).shape, &g = call.type(1).shape;
   std::int64_t groups = groups_of(call);
+  need(!is_known(x[0]) || !is_known(g[0]) || x[0] == g[0], "input and gradient differ in batch");
   need_multiple(x[1], groups, "input");
   need_multiple(g[1], groups, "gradient");
   const std::vector<std::int64_t>& kernel = call.attrs.integers("kernel_sizes");

@@ -30,7 +30,13 @@ std::vector<Type> infer_pool(const InferCall& call) {
   return {out};
 }
 
-std::vector<Type> infer_gradient(const InferCall& call) { return {call.type(0)}; }
+std::vector<Type> infer_gradient(const InferCall& call) {
+  Type pooled = infer_pool(call).front();
+  for (std::size_t i : {1, 2})
+    need(!pooled.is_concrete() || !call.type(i).is_concrete() || call.type(i) == pooled,
+         "the gradient is not of the pooling's shape");
+  return {call.type(0)};
+}
 
 // Calls visit(plane, output position, reach) for every output element.
 template <class Visit> void each_window(const PoolShape& p, const Visit& visit) {
