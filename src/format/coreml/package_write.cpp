@@ -114,6 +114,8 @@ void write_package(const ModelFile& file, const std::string& given) {
   bool taken = is_file(path) ||
                (is_folder(path) && !is_file(join_path(path, "Manifest.json")) && !list_folder(path).empty());
   if (taken) throw Error(Code::bad_input, text("{}: is there and is no package: it is not replaced", path));
+  if (!is_folder(parent_path(path)))
+    throw Error(Code::bad_input, text("{}: there is no folder {}", path, parent_path(path)));
   std::string made = text("{}.{}.part", path, getpid());
   try {
     coreml::write_into(file, made);
