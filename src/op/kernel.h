@@ -23,6 +23,13 @@ struct PostOp {
   bool swapped = false;  // the operand is the row's first input
 };
 
+// How a constant comes to be where it has not been expanded: an operation with Traits::dequantize.
+struct Compressed {
+  const OpDef* op = nullptr;
+  const Attrs* attrs = nullptr;
+  std::vector<Tensor> inputs = {};  // an empty tensor is an absent one
+};
+
 struct KernelRequest {
   const OpDef& op;
   const Attrs& attrs;
@@ -34,7 +41,12 @@ struct KernelRequest {
   const Machine& machine;
   std::span<const PostOp> post = {};  // refuse (null) what you cannot fuse: the planner then does not
   bool has(std::size_t i) const { return i < given.size() && given[i]; }
+  // Constants that stay as they are stored if the kernel packs them: these are not among `constants`.
+  std::span<const Compressed* const> compressed = {};
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
+  const Compressed* compressed_constant(std::size_t i) const {
+    return i < compressed.size() ? compressed[i] : nullptr;
+  }
 };
 
 struct KernelCall {

@@ -81,21 +81,50 @@ class StaticPlan final : public Plan {
 
   Compute compute_of(const Fused& what) {
     std::vector<Type> in, out;
-    std::vector<Tensor> known;
-    std::vector<const Tensor*> constants;
     std::unique_ptr<bool[]> given(new bool[what.inputs.size() + 1]());
     for (std::size_t i = 0; i < what.inputs.size(); ++i) {
-      ValueId v = what.inputs[i];
-      given[i] = v != no_value;
-      in.push_back(given[i] ? type(v) : Type());
-      known.push_back(weights_.of(v));
+      given[i] = what.inputs[i] != no_value;
+      in.push_back(given[i] ? type(what.inputs[i]) : Type());
     }
-    for (const Tensor& t : known) constants.push_back(t ? &t : nullptr);
     for (ValueId v : what.outputs()) out.push_back(type(v));
     std::span<const bool> there(given.get(), what.inputs.size());
-    Compute compute({*what.node->op, what.node->attrs, in, there, constants, out, machine_, what.ops});
+    const Node& node = *what.node;
+    KernelRequest request{*node.op, node.attrs, in, there, {}, out, machine_, what.ops};
+    if (std::optional<Compute> compute = compute_compressed(what, request)) return std::move(*compute);
+    std::vector<Tensor> known;
+    std::vector<const Tensor*> constants;
+    for (ValueId v : what.inputs) known.push_back(weights_.of(v));
+    for (const Tensor& t : known) constants.push_back(t ? &t : nullptr);
+    request.constants = constants;
+    Compute compute(request);
     for (std::size_t i = 0; i < known.size(); ++i)
       if (known[i] && is_packed(compute, i)) weights_.release(known[i]);
+    return compute;
+  }
+
+  // With a kernel that packs compressed weights as they are; nothing where there are none, or no such kernel.
+  std::optional<Compute> compute_compressed(const Fused& what, KernelRequest request) {
+    std::vector<std::optional<Compressed>> weights;
+    std::vector<Tensor> known;
+    for (ValueId v : what.inputs) {
+      weights.push_back(weights_.compressed(v));
+      known.push_back(weights.back() ? Tensor() : weights_.of(v));
+    }
+    std::vector<const Compressed*> compressed;
+    std::vector<const Tensor*> constants;
+    for (const auto& w : weights) compressed.push_back(w ? &*w : nullptr);
+    for (const Tensor& t : known) constants.push_back(t ? &t : nullptr);
+    if (std::none_of(weights.begin(), weights.end(), [](const auto& w) { return w.has_value(); }))
+      return std::nullopt;
+    request.constants = constants;
+    request.compressed = compressed;
+    std::optional<Compute> compute(std::in_place, request);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      if (weights[i] && !is_packed(*compute, i)) return std::nullopt;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i]) weights_.release(*weights[i]);
+      if (known[i] && is_packed(*compute, i)) weights_.release(known[i]);
+    }
     return compute;
   }
 

@@ -42,15 +42,28 @@ Tensor Weights::of(ValueId v) {
   return last_.second;
 }
 
-Tensor Weights::expand(ValueId v, const Node& node) {
+std::vector<Tensor> Weights::inputs_of(const Node& node) {
   std::vector<Tensor> inputs;
-  std::vector<const Tensor*> pointers;
   for (ValueId input : node.inputs) {
     bool waits = input != no_value && waiting_.contains(input) && !graph_.value(input).is_constant();
     inputs.push_back(waits               ? expand(input, *waiting_.at(input))
                      : input == no_value ? Tensor()
                                          : graph_.value(input).constant);
   }
+  return inputs;
+}
+
+std::optional<Compressed> Weights::compressed(ValueId v) {
+  auto found = waiting_.find(v);
+  if (v == no_value || found == waiting_.end() || graph_.value(v).is_constant()) return std::nullopt;
+  const Node& node = *found->second;
+  if (!has(node.op->traits, Traits::dequantize) || node.outputs.size() != 1) return std::nullopt;
+  return Compressed{node.op, &node.attrs, inputs_of(node)};
+}
+
+Tensor Weights::expand(ValueId v, const Node& node) {
+  std::vector<Tensor> inputs = inputs_of(node);
+  std::vector<const Tensor*> pointers;
   for (const Tensor& t : inputs) pointers.push_back(t ? &t : nullptr);
   std::vector<Tensor> results = run_node(*node.op, node.attrs, pointers, machine_, 0);
   for (const Tensor& t : inputs) release(t);
@@ -65,6 +78,10 @@ void Weights::keep(ValueId v) {
 
 void Weights::release(const Tensor& t) const {
   if (release_ && t) t.storage()->release(t.offset(), t.bytes());
+}
+
+void Weights::release(const Compressed& c) const {
+  for (const Tensor& t : c.inputs) release(t);
 }
 
 }  // namespace tl::plan

@@ -3,6 +3,7 @@
 // that no kernel packs stay expanded; pages of a file that have been packed may leave memory.
 #pragma once
 #include <map>
+#include <optional>
 #include <set>
 
 #include "ir/graph.h"
@@ -19,13 +20,17 @@ class Weights {
   bool is_waiting(const Node& node) const { return nodes_.contains(&node); }
   // A weight, expanded; empty where the value is none.
   Tensor of(ValueId);
+  // How a weight is made that waits for a kernel, with what it is made of; nothing where the value is none.
+  std::optional<Compressed> compressed(ValueId);
   // A step reads the value when the plan runs: from now on it is a constant of the graph.
   void keep(ValueId);
   // A kernel has a copy.
   void release(const Tensor&) const;
+  void release(const Compressed&) const;
 
  private:
   void find_waiting();
+  std::vector<Tensor> inputs_of(const Node&);
   Tensor expand(ValueId, const Node&);
 
   Graph& graph_;
