@@ -40,6 +40,7 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 struct DotSizes {
   std::int64_t blocks, units;  // units of a block
   std::int64_t x_step;         // between rows of x, which are padded as the weight's are
+  std::int64_t ahead;          // bytes to the codes of the rows that come next
   bool half;
 };
 
@@ -65,6 +66,8 @@ HWY_NOINLINE void dot(const CodeRow* rows, const DotSizes& s, const float* HWY_R
         }
         HWY_UNROLL(4) for (int r = 0; r < R; ++r) {
           V w[2];
+          if (p == 0)
+            __builtin_prefetch(codes[r] + s.ahead);  // rows are too short for the machine to see them coming
           code[r].get(codes[r] + p, w);
           HWY_UNROLL(4) for (int m = 0; m < M; ++m) {
             sum[r][m][0] = hn::MulAdd(w[0], low[m], sum[r][m][0]);
@@ -286,7 +289,7 @@ template <class T> class MultiplyCompressed final : public Kernel {
     float* c = reinterpret_cast<float*>(room + Rows::bytes(w_));
     std::int64_t first = panel * tile_columns, last = std::min(first + tile_columns, w_.rows);
     std::fill_n(c, m_ * tile_columns, 0.0f);
-    DotSizes sizes{w_.blocks, w_.units, x_step(), w_.half};
+    DotSizes sizes{w_.blocks, w_.units, x_step(), most_dots * w_.row_bytes(), w_.half};
     for (std::int64_t n = first; n < last;) {
       std::int64_t have = std::min<std::int64_t>(most_dots, last - n);
       CodeRow group[most_dots];
