@@ -22,6 +22,14 @@ bool hands_on(const OpDef* op) {
 std::vector<bool> towards_softmax(const Block& block, std::size_t values) {
   std::vector<int> reads(values, 0), good(values, 0);
   for (ValueId v : block.outputs) ++reads[index(v)];
+  for (const Node& node : block.nodes)  // what blocks inside read is not followed
+    for (const Block& inner : node.blocks) {
+      for (ValueId v : inner.outputs) ++reads[index(v)];
+      for_each_node(inner, [&](const Node& deep) {
+        for (ValueId v : deep.inputs)
+          if (v != no_value) ++reads[index(v)];
+      });
+    }
   for (auto node = block.nodes.rbegin(); node != block.nodes.rend(); ++node) {
     bool on = node->op == &ops::softmax || node->op == &ops::scaled_dot_product_attention;
     if (hands_on(node->op) && !node->outputs.empty()) {
