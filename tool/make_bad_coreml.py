@@ -510,7 +510,7 @@ def write_cases(folder, cases, suffix="", fresh=True):
         (folder / f"{name}{suffix}.expect").write_text(message + "\n")
 
 
-def write_seeds(folder, seeds, fresh=True):
+def write_seeds(folder, seeds, fresh=False):
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     for name, content in seeds.items():

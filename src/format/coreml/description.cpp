@@ -181,7 +181,7 @@ void read_feature_type(std::string_view message, Feature& out) {
         });
         out.kind = FeatureKind::state;
         break;
-      case varint(1000): out.optional = field.get_bool(); break;
+      case varint(1000): out.optional = truth(field); break;
       default: field.skip();
     }
   });

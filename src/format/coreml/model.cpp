@@ -38,7 +38,7 @@ Parts read_parts(std::string_view message) {
     switch (field.tag_and_type()) {
       case varint(1): out.version = field.get_int32(); break;
       case bytes(2): out.description = view(field); break;
-      case varint(10): out.updatable = field.get_bool(); break;
+      case varint(10): out.updatable = truth(field); break;
       default:
         if (field.tag() < 200 || field.wire_type() != protozero::pbf_wire_type::length_delimited)
           return field.skip();

@@ -26,6 +26,9 @@ inline std::string_view view(Field& field) {
   return {v.data(), v.size()};
 }
 
+// protozero's get_bool looks at a byte that may lie behind the end.
+inline bool truth(Field& field) { return field.get_uint64() != 0; }
+
 // Calls visit(Field&) for every field of a message; it reads the value or skips it.
 template <class Visit> void each_field(std::string_view message, const Visit& visit) {
   Field field(message.data(), message.size());

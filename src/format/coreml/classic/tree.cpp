@@ -60,7 +60,7 @@ void read_node(std::string_view message, Trees& to) {
       case fixed64(11): node.threshold = field.get_double(); break;
       case varint(12): node.when_true = field.get_uint64(); break;
       case varint(13): node.when_false = field.get_uint64(); break;
-      case varint(14): node.missing_true = field.get_bool(); break;
+      case varint(14): node.missing_true = truth(field); break;
       case bytes(20): entries.push_back(view(field)); break;
       default: field.skip();
     }
