@@ -64,7 +64,7 @@ class Backward {
   }
 
   void add(ValueId v, Ex gradient) {
-    const Type& type = graph_.type(v);
+    Type type = graph_.type(v);  // a copy: new values move the old ones
     if (!needed_[index(v)] || !carries_gradient(type)) return;
     if (gradient.is_literal())
       gradient = constant(

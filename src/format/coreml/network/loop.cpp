@@ -155,7 +155,7 @@ class Loop {
   void add_new() {
     for (const auto& [name, value] : given_) {
       if (is_flag(name) || net_.blobs().count(name) || !read_outside(net_, name, inside_)) continue;
-      const Type& type = net_.graph().type(value.id());
+      Type type = net_.graph().type(value.id());  // a copy: new values move the old ones
       variables_.push_back({name, stand_in(layer_.place, type), type});
       input(made_, type);
     }
