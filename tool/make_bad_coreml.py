@@ -176,6 +176,9 @@ def packages():
         with_weights(), weights(data=bytes(8))
     ), "ends at 144, after the file's end at 136"
     yield "weights_far", package(with_weights(), weights(offset=2**64 - 64)), "after the file's end at 144"
+    yield "weights_overlap", package(with_weights(), weights(offset=96)), "overlaps its own description: it begins at 96"
+    yield "weights_over_header", package(with_weights(), weights(offset=8)), "overlaps its own description"
+    yield "weights_between", package(with_weights(blob("fp32", [4], offset=72)), weights()), "there is no blob at offset 72"
     yield "weights_header", package(with_weights(), b"\1\0"), "ends early"
     yield "weights_no_blob", package(with_weights(), weights(sentinel=1)), "there is no blob at offset 64"
     yield "weights_other_type", package(with_weights(), weights(dtype=1)), "holds fp16, the program says fp32"

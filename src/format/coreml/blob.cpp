@@ -36,6 +36,9 @@ BlobRecord read_record(Bytes bytes, std::uint64_t offset) {
     throw Error(Code::bad_input,
                 text("the blob at offset {} ends at {}, after the file's end at {}", offset,
                      r.offset + r.size < r.size ? ~std::uint64_t{0} : r.offset + r.size, bytes.size()));
+  if (r.size && (r.offset < alignment || (r.offset < offset + alignment && r.offset + r.size > offset)))
+    throw Error(Code::bad_input, text("the blob at offset {} overlaps its own description: it begins at {}",
+                                      offset, r.offset));
   return r;
 }
 
