@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph: values, and nodes in the order they run, in blocks that may nest. Copied with `=`.
 #pragma once
-#include <map>
+#include <deque>
 
 #include "ir/op_def.h"
 
@@ -63,7 +63,7 @@ class Graph {
   Node& add_node(Block&, const OpDef&, std::vector<ValueId> inputs, const Attrs& = {}, NodeParts parts = {});
 
  private:
-  std::vector<Value> values_;
+  std::deque<Value> values_;  // references to values outlive the adding of others
   int symbols_ = 0;
 };
 
