@@ -3,6 +3,7 @@
 // works on), and while the writer turns a node into it (what a `downgrade` works on).
 #pragma once
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "ir/ex.h"
