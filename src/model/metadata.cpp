@@ -3,6 +3,7 @@
 #include "model/metadata.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/text.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The façade that the command line, the language and the C API share: load, predict, ask.
 #pragma once
+#include <map>
 #include <mutex>
 
 #include "model/runtime.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing kernels against the reference, inference of sizes, boxes, and suppression's odd ends.
+#include <map>
 #include <numeric>
 
 #include "base/text.h"

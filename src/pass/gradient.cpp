@@ -3,6 +3,7 @@
 #include "pass/gradient.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"

@@ -4,6 +4,7 @@
 #include "pass/precision.h"
 
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "op/ops.h"

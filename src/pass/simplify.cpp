@@ -3,6 +3,7 @@
 #include "pass/simplify.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "base/text.h"

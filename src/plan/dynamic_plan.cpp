@@ -2,6 +2,7 @@
 // A plan with control flow, lists, or shapes that depend on data: nodes run in order, values are made as they
 // come, and a node's kernel is made anew only when its shapes change.
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"

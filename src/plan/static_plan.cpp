@@ -3,6 +3,7 @@
 // steps without a kernel and for strings and dictionaries at the end.
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gradients against central differences of the references.
 #include "op/ops.h"
+
+#include <map>
+
 #include "op/reference.h"
 #include "sample.h"
 

@@ -3,6 +3,9 @@
 // samples of its operation in fp32 and fp16, those with other lengths (0, 1, odd ones), with values that are
 // not finite, with the parameters known when it is made and not.
 #include "backend/cpu/cpu.h"
+
+#include <map>
+
 #include "op/kernels.h"
 #include "op/ops.h"
 #include "op/reference.h"

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <map>
 
 #include "base/file.h"
 #include "base/storage.h"

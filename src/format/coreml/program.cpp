@@ -4,6 +4,7 @@
 #include "format/coreml/program.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include "base/error.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wiring of pipelines, checked when they are read: features meet by name (coreml.md 7.1).
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"

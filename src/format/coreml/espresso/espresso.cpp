@@ -2,6 +2,8 @@
 // The files of an Espresso net, and its interface: preprocessing of images, labels of a classifier.
 #include "format/coreml/espresso/espresso.h"
 
+#include <map>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "format/coreml/espresso/part.h"
