@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <mutex>
 #include <set>
@@ -55,6 +56,7 @@ int usable_cores() { return std::min(cores_by_affinity(), cores_by_quota()); }
 
 struct ThreadPool::Once {
   std::once_flag flag;
+  std::atomic<int> callers = 0;  // in run() now
 };
 
 ThreadPool::ThreadPool(int threads) : threads_(std::max(1, threads)), once_(std::make_unique<Once>()) {}
@@ -64,8 +66,14 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run(Task* task, void* context, std::int64_t n) const {
-  std::call_once(once_->flag, [&] { pool_ = pthreadpool_create(static_cast<std::size_t>(threads_)); });
-  pthreadpool_parallelize_1d(pool_, task, context, static_cast<std::size_t>(n), 0);
+  // Where several threads predict at once each does its own work: they would only wait for one another.
+  if (once_->callers.fetch_add(1, std::memory_order_relaxed) > 0) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) task(context, i);
+  } else {
+    std::call_once(once_->flag, [&] { pool_ = pthreadpool_create(static_cast<std::size_t>(threads_)); });
+    pthreadpool_parallelize_1d(pool_, task, context, static_cast<std::size_t>(n), 0);
+  }
+  once_->callers.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace tl

@@ -329,7 +329,8 @@ Value tolist(Args& args) {
 
 Value dot(Args& args) { return args.interpreter.arithmetic(Tok::at, args[0], args[1]); }
 
-constexpr Builtin functions[] = {
+constexpr Builtin rows[] = {
+    // methods of a tensor; the first ones are functions too
     {"sum", "x, axis?, keepdims?", "The sum of all elements, or along axes.", sum},
     {"mean", "x, axis?, keepdims?", "The mean of all elements, or along axes.", mean},
     {"prod", "x, axis?, keepdims?", "The product of all elements, or along axes.", prod},
@@ -343,22 +344,8 @@ constexpr Builtin functions[] = {
     {"sort", "x, axis?", "x sorted along an axis, ascending.", sort},
     {"any", "x, axis?, keepdims?", "Whether an element is true.", any},
     {"all", "x, axis?, keepdims?", "Whether all elements are true.", all},
-};
-
-constexpr Builtin methods[] = {
-    {"sum", "x, axis?, keepdims?", "The sum of all elements, or along axes.", sum},
-    {"mean", "x, axis?, keepdims?", "The mean of all elements, or along axes.", mean},
-    {"prod", "x, axis?, keepdims?", "The product of all elements, or along axes.", prod},
-    {"max", "x, axis?, keepdims?", "The largest element, or the largest along axes.", max},
-    {"min", "x, axis?, keepdims?", "The smallest element, or the smallest along axes.", min},
     {"std", "x, axis?, keepdims?", "The standard deviation.", deviation},
     {"var", "x, axis?, keepdims?", "The variance.", variance},
-    {"argmax", "x, axis?, keepdims?", "Where the largest element is.", argmax},
-    {"argmin", "x, axis?, keepdims?", "Where the smallest element is.", argmin},
-    {"argsort", "x, axis?", "The positions that sort x along an axis, ascending.", argsort},
-    {"sort", "x, axis?", "x sorted along an axis, ascending.", sort},
-    {"any", "x, axis?, keepdims?", "Whether an element is true.", any},
-    {"all", "x, axis?, keepdims?", "Whether all elements are true.", all},
     {"reshape", "x, *shape", "The same elements in another shape; -1 is what is left.", reshape},
     {"flatten", "x", "The same elements with rank 1.", flatten},
     {"transpose", "x, *axes", "The axes in another order; reversed if none is given.", transpose},
@@ -369,10 +356,11 @@ constexpr Builtin methods[] = {
     {"tolist", "x", "The elements as lists of plain numbers.", tolist},
     {"dot", "x, y", "The matrix product.", dot},
 };
+constexpr std::size_t functions = 11;
 
 }  // namespace
 
-std::span<const Builtin> array_builtins() { return functions; }
-std::span<const Builtin> tensor_methods() { return methods; }
+std::span<const Builtin> array_builtins() { return std::span(rows).first(functions); }
+std::span<const Builtin> tensor_methods() { return rows; }
 
 }  // namespace tl::lang

@@ -11,7 +11,7 @@
 #include "model/feature.h"
 #include "model/row.h"
 #include "op/ops.h"
-#include "pass/retype.h"
+#include "pass/precision.h"
 
 namespace tl {
 namespace {

@@ -104,4 +104,19 @@ struct Before {
   }
 };
 
+// make(T{}) with the C++ type of an element type that programs store; null where it is none of these.
+template <class Make> auto with_element(DType d, const Make& make) -> decltype(make(Half{})) {
+  switch (d) {
+    case DType::f16: return make(Half{});
+    case DType::f32: return make(float{});
+    case DType::i8: return make(std::int8_t{});
+    case DType::i16: return make(std::int16_t{});
+    case DType::i32: return make(std::int32_t{});
+    case DType::u8: return make(std::uint8_t{});
+    case DType::u16: return make(std::uint16_t{});
+    case DType::u32: return make(std::uint32_t{});
+    default: return nullptr;
+  }
+}
+
 }  // namespace tl

@@ -139,20 +139,9 @@ template <class Runs, class T> class ScatterKernel : public Kernel {
 template <class Runs, RunsOf<Runs>* runs> std::unique_ptr<Kernel> make_scatter(const KernelRequest& request) {
   if (!indexable(request)) return nullptr;
   Runs r = runs(request.in[0].shape, request.in[1].shape, request.attrs);
-  auto of = [&]<class T>(T) -> std::unique_ptr<Kernel> {
+  return with_element(request.out[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
     return std::make_unique<ScatterKernel<Runs, T>>(request, r);
-  };
-  switch (request.out[0].dtype) {
-    case DType::f16: return of(Half{});
-    case DType::f32: return of(float{});
-    case DType::i8: return of(std::int8_t{});
-    case DType::i16: return of(std::int16_t{});
-    case DType::i32: return of(std::int32_t{});
-    case DType::u8: return of(std::uint8_t{});
-    case DType::u16: return of(std::uint16_t{});
-    case DType::u32: return of(std::uint32_t{});
-    default: return nullptr;
-  }
+  });
 }
 
 constexpr KernelRow rows[] = {

@@ -15,21 +15,6 @@ constexpr std::int64_t bytes_a_thread = 1 << 15;
 double real(Half x) { return to_float(x); }
 template <class T> double real(T x) { return static_cast<double>(x); }
 
-// make(T{}) for the C++ type of the element type, null where it is none of these.
-template <class Make> std::unique_ptr<Kernel> for_type(DType d, const Make& make) {
-  switch (d) {
-    case DType::f16: return make(Half{});
-    case DType::f32: return make(float{});
-    case DType::i8: return make(std::int8_t{});
-    case DType::i16: return make(std::int16_t{});
-    case DType::i32: return make(std::int32_t{});
-    case DType::u8: return make(std::uint8_t{});
-    case DType::u16: return make(std::uint16_t{});
-    case DType::u32: return make(std::uint32_t{});
-    default: return nullptr;
-  }
-}
-
 bool plain(const KernelRequest& request) {
   auto fits = [](const Type& t) { return t.is_concrete(); };
   return request.post.empty() && std::all_of(request.in.begin(), request.in.end(), fits) &&
@@ -94,7 +79,7 @@ template <class T> class OrderKernel : public Kernel {
 
 template <bool values> std::unique_ptr<Kernel> make_order(const KernelRequest& request) {
   if (!plain(request) || volume(request.in[0].shape) >= std::int64_t{1} << 31) return nullptr;
-  return for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
+  return with_element(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
     return std::make_unique<OrderKernel<T>>(request, values);
   });
 }
@@ -153,7 +138,7 @@ template <class T> class SumKernel : public Kernel {
 
 std::unique_ptr<Kernel> make_cumsum(const KernelRequest& request) {
   if (!plain(request)) return nullptr;
-  auto kernel = for_type(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
+  auto kernel = with_element(request.in[0].dtype, [&]<class T>(T) -> std::unique_ptr<Kernel> {
     return std::make_unique<SumKernel<T>>(request);
   });
   if (kernel) kernel->in_place = 0;

@@ -2,9 +2,8 @@
 // Rebuilds each block; what follows reads the values of the decomposition.
 #include "pass/expand.h"
 
-#include <unordered_map>
-
 #include "base/error.h"
+#include "pass/rewrite.h"
 
 namespace tl::pass {
 namespace {
@@ -16,23 +15,14 @@ class Replacer {
   Replacer(Graph& graph, const Replacement& replacement) : graph_(graph), replacement_(replacement) {}
 
   void block(Block& b, int depth = 0) {
-    Block out;
-    for (Node& node : b.nodes) {
-      for (ValueId& v : node.inputs) v = mapped(v);
-      if (depth < deepest && one(node, out, depth)) continue;
+    rewrite_block(b, map_, [&](Node& node, Block& out) {
+      if (depth < deepest && one(node, out, depth)) return;
       for (Block& inner : node.blocks) block(inner, depth);
       out.nodes.push_back(std::move(node));
-    }
-    b.nodes = std::move(out.nodes);
-    for (ValueId& v : b.outputs) v = mapped(v);
+    });
   }
 
  private:
-  ValueId mapped(ValueId v) const {
-    auto found = map_.find(v);
-    return found == map_.end() ? v : found->second;
-  }
-
   bool one(const Node& node, Block& out, int depth) {
     Block parts;
     Place place{&graph_, &parts};
@@ -52,14 +42,14 @@ class Replacer {
   }
 
   void take_name(ValueId old, ValueId now) {
-    map_[old] = now;
+    map_.set(old, now);
     Value& value = graph_.value(now);
     if (value.name.empty()) value.name = graph_.value(old).name;
   }
 
   Graph& graph_;
   const Replacement& replacement_;
-  std::unordered_map<ValueId, ValueId> map_ = {};
+  ValueMap map_ = {};
 };
 
 }  // namespace

@@ -19,25 +19,28 @@ bool is_working(DType d) { return d == DType::f16 || d == DType::f32 || d == DTy
 
 class Converter {
  public:
-  Converter(const Graph& from, DType floating, const std::function<bool(const OpDef&)>& stays)
+  // Without `stays` everything changes: the types of inputs, outputs and states too.
+  Converter(const Graph& from, DType floating, const std::function<bool(const OpDef&)>* stays)
       : from_(from), floating_(floating), stays_(stays), map_(from.value_count(), no_value) {
     to_.name = from.name;
   }
 
   Graph run() {
-    for (ValueId v : from_.body.inputs) map_[index(v)] = to_.add_input(from_.type(v), from_.value(v).name);
+    for (ValueId v : from_.body.inputs) map_[index(v)] = to_.add_input(edge(v), from_.value(v).name);
     nodes(from_.body, to_.body);
     for (std::size_t i = 0; i < from_.body.outputs.size(); ++i) {
       ValueId v = from_.body.outputs[i];
-      to_.add_output(in_type(v, from_.type(v).dtype, to_.body), from_.output_names[i]);
+      to_.add_output(in_type(v, edge(v).dtype, to_.body), from_.output_names[i]);
     }
     return std::move(to_);
   }
 
  private:
   bool changes(const Type& t) const {
-    return is_working(t.dtype) && t.kind != Type::Kind::dictionary && t.kind != Type::Kind::state;
+    return is_working(t.dtype) && t.kind != Type::Kind::dictionary &&
+           (!stays_ || t.kind != Type::Kind::state);
   }
+  Type edge(ValueId v) const { return stays_ ? from_.type(v) : changed(from_.type(v)); }
   Type changed(Type t) const {
     if (changes(t)) t.dtype = floating_;
     return t;
@@ -56,19 +59,15 @@ class Converter {
 
   // The value as this type, cast in `block` if it is not yet.
   ValueId in_type(ValueId v, DType wanted, Block& block) {
-    ValueId now = mapped(v);
-    const Type type = to_.type(now);
-    if (type.dtype == wanted || !type.is_tensor() || !is_working(type.dtype)) return now;
-    auto found = cast_.find({now, wanted});
+    const Value& old = from_.value(v);
+    bool constant = old.is_constant();
+    const Type& type = constant ? old.type : to_.type(mapped(v));
+    if (type.dtype == wanted || !type.is_tensor() || !is_working(type.dtype)) return mapped(v);
+    auto found = cast_.find({v, wanted});
     if (found != cast_.end()) return found->second;
-    ValueId made = no_value;
-    if (to_.value(now).is_constant()) {
-      made = to_.add_constant(converted(to_.value(now).constant, wanted), to_.value(now).name);
-      cast_[{now, wanted}] = made;
-    } else {
-      made = add_cast(now, wanted, block);
-      if (&block == &to_.body) cast_[{now, wanted}] = made;  // one made in a nested block is not seen outside
-    }
+    ValueId made = constant ? to_.add_constant(converted(old.constant, wanted), old.name)
+                            : add_cast(mapped(v), wanted, block);
+    if (constant || &block == &to_.body) cast_[{v, wanted}] = made;  // a nested block's is not seen outside
     return made;
   }
 
@@ -103,10 +102,11 @@ class Converter {
   }
 
   bool keeps(const Node& node) const {
+    if (!stays_) return false;
     for (ValueId v : node.inputs)
       if (v != no_value && from_.type(v).kind != Type::Kind::tensor)
         return from_.type(v).kind == Type::Kind::state;
-    return stays_(*node.op) || loses(node);
+    return (*stays_)(*node.op) || loses(node);
   }
 
   // A cast between types that are now one changes nothing.
@@ -164,7 +164,7 @@ class Converter {
 
   const Graph& from_;
   DType floating_;
-  const std::function<bool(const OpDef&)>& stays_;
+  const std::function<bool(const OpDef&)>* stays_;
   std::vector<ValueId> map_;
   std::map<std::pair<ValueId, DType>, ValueId> cast_ = {};
   Graph to_;
@@ -173,7 +173,9 @@ class Converter {
 }  // namespace
 
 Graph with_precision(const Graph& graph, DType floating, const std::function<bool(const OpDef&)>& stays) {
-  return Converter(graph, floating, stays).run();
+  return Converter(graph, floating, &stays).run();
 }
+
+Graph retyped(const Graph& graph, DType floating) { return Converter(graph, floating, nullptr).run(); }
 
 }  // namespace tl::pass

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "op/ops.h"
+#include "pass/rewrite.h"
 
 namespace tl::pass {
 namespace {
@@ -29,23 +30,14 @@ class ShapeMath {
   explicit ShapeMath(Graph& graph) : graph_(graph) {}
 
   void block(Block& b) {
-    Block out;
-    for (Node& node : b.nodes) {
-      for (ValueId& v : node.inputs) v = mapped(v);
+    rewrite_block(b, map_, [&](Node& node, Block& out) {
       for (Block& inner : node.blocks) block(inner);
       out.nodes.push_back(node);
       follow(node, out);
-    }
-    b.nodes = std::move(out.nodes);
-    for (ValueId& v : b.outputs) v = mapped(v);
+    });
   }
 
  private:
-  ValueId mapped(ValueId v) const {
-    auto found = map_.find(v);
-    return found == map_.end() ? v : found->second;
-  }
-
   DType dtype(ValueId v) const { return graph_.type(v).dtype; }
 
   void follow(const Node& node, Block& out) {
@@ -60,7 +52,7 @@ class ShapeMath {
     auto found = whole_.find(from);
     if (found == whole_.end() || !graph_.type(to).is_tensor()) return;
     if (is_float(dtype(to))) whole_[to] = found->second;
-    else if (dtype(to) == dtype(found->second)) map_[to] = found->second;
+    else if (dtype(to) == dtype(found->second)) map_.set(to, found->second);
   }
 
   // The operand as int32; nothing where it may be no whole number.
@@ -101,7 +93,7 @@ class ShapeMath {
   Graph& graph_;
   std::unordered_map<ValueId, ValueId> whole_ = {};  // from a float to its twin
   std::unordered_set<ValueId> lengths_ = {};         // whole numbers that come from shapes
-  std::unordered_map<ValueId, ValueId> map_ = {};    // what is read instead of a cast back
+  ValueMap map_ = {};                                // casts back read the twin
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "op/reference.h"
 #include "pass/gradient.h"
-#include "pass/retype.h"
+#include "pass/precision.h"
 #include "pass/simplify.h"
 #include "pass/specialize.h"
 
