@@ -47,17 +47,23 @@ Command convert_command() {
       {"--fix-shape", "NAME=DIMS", "an input of one shape from now on, as image=1,3,224,224", &o->how.shapes},
       within(1, 1e9, {"--batch", "N", "the first dimension of every input", &o->how.batch}),
       {"--dense", "", "expand compressed weights", &o->how.dense},
-      one_of({"ane"},
-             {"--for", "DEVICE",
-              "ane, the Neural Engine: fp16, flexible inputs fixed to their default shapes, masks not "
-              "below -4e4; says what is left to do",
-              &o->device})};
+      one_of(
+          {"ane"},
+          {"--for", "DEVICE",
+           "ane, the Neural Engine: fp16, linear layers as 1x1 convolutions, attention head by head, norms "
+           "and gelu as one operation, masks not below -4e4; says what it brings and what is left to do",
+           &o->device}),
+      {"--split-embedding", "",
+       "with --for ane: also functions that look up large tables and that do the rest (iOS 18)",
+       &o->how.split_embedding}};
   command.run = [o](Global& global) {
     o->how.engine = o->device == "ane";
     o->how.precision = global.settings.precision;
     if (o->how.engine && o->how.precision == "fp32")
       throw Error(Code::bad_use, "--for ane computes in fp16: --precision fp32 goes against it");
     if (o->how.engine) o->how.precision = "fp16";
+    if (o->how.split_embedding && !o->how.engine)
+      throw Error(Code::bad_use, "--split-embedding goes with --for ane");
     o->how.notice = [&global](const std::string& line) { global.notice(line); };
     convert_file(o->in, o->out, o->how, *global.runtime());
     if (o->how.engine) print_change(o->in, o->out);

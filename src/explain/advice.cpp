@@ -70,8 +70,15 @@ std::string name_of_value(const Graph& g, const Node& node) {
   return node.outputs.empty() ? std::string(node.op->name) : g.value(node.outputs[0]).name;
 }
 
+// Whether another function of the model takes the rows of its tables: split_embedding.cpp makes one.
+bool is_split(const Subject& s) {
+  return std::any_of(s.file.functions.begin(), s.file.functions.end(),
+                     [&](const Function& f) { return f.name == s.function.name + "_body"; });
+}
+
 Found with_embedding(const Subject& s) {
   Found found;
+  if (is_split(s)) return found;
   for_each_node(s.graph.body, [&](const Node& node) {
     if (node.op != &ops::gather && node.op != &ops::gather_along_axis) return;
     bool table_of_words =
@@ -161,6 +168,21 @@ std::string_view verb_of(AneEffect effect) {
   return effect == AneEffect::leaves ? "off the engine" : effect == AneEffect::slows ? "slow" : "at risk";
 }
 
+std::string in_model(std::string_view command, const std::string& path) {
+  std::string out(command);
+  std::size_t at = out.find("MODEL");
+  return at == std::string::npos ? out : out.replace(at, 5, path);
+}
+
+// Operations are put into the engine's forms where shapes are known.
+std::string conversion_of(const Subject& s) {
+  for (const Feature& f : s.function.interface.inputs)
+    if (f.flexible())
+      return in_model(text("tl convert MODEL engine.mlpackage --fix-shape {}=DIMS --for ane", f.name),
+                      s.file.path);
+  return in_model("tl convert MODEL engine.mlpackage --for ane", s.file.path);
+}
+
 void add_rules_of_operations(const Subject& s, double now, std::vector<Advice>& all) {
   std::map<const AneRule*, std::vector<const Row*>> groups;
   for (const Row& row : s.scene.rows)
@@ -176,6 +198,7 @@ void add_rules_of_operations(const Subject& s, double now, std::vector<Advice>& 
     advice.title = text("{}: {}", kinds_of(rows), verb_of(rule->effect));
     advice.why = rule->sentence, advice.source = rule->source, advice.mark = rule->mark;
     advice.python = rule->remedy;
+    if (rule->converts) advice.command = conversion_of(s);
     Change change;
     change.lifted.insert(rule);
     if (rule->effect == AneEffect::leaves)
@@ -183,12 +206,6 @@ void add_rules_of_operations(const Subject& s, double now, std::vector<Advice>& 
     if (rule->when.test == AneTest::moves_width) advice.gain_ms = spent;
     all.push_back(std::move(advice));
   }
-}
-
-std::string in_model(std::string_view command, const std::string& path) {
-  std::string out(command);
-  std::size_t at = out.find("MODEL");
-  return at == std::string::npos ? out : out.replace(at, 5, path);
 }
 
 }  // namespace

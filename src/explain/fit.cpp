@@ -107,8 +107,18 @@ std::optional<bool> about_types(const AneWhen& when, const Graph& g, const Node&
     case AneTest::axis_over:
       return any_type(g, node, [&](const Type& t) {
         return t.rank() > 1 &&
-               std::any_of(t.shape.begin(), t.shape.end(), [&](Dim d) { return d > when.limit; });
+               std::any_of(t.shape.end() - 2, t.shape.end(), [&](Dim d) { return d > when.limit; });
       });
+    case AneTest::channels_over:
+      return any_type(g, node, [&](const Type& t) {
+        return t.rank() > 2 &&
+               std::any_of(t.shape.begin(), t.shape.end() - 2, [&](Dim d) { return d > when.limit; });
+      });
+    case AneTest::rows_over: {
+      const Type* in = first_input(g, node);
+      return in && in->rank() > 1 && in->is_concrete() && in->shape.back() > 0 &&
+             volume(in->shape) / in->shape.back() > when.limit;
+    }
     case AneTest::last_axis_is: return last_axis_is(g, node, when.limit);
     case AneTest::batch_over: {
       const Type* in = first_input(g, node);

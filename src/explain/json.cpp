@@ -82,6 +82,13 @@ std::string json_of(const Report& r) {
                                {"operations", s.operations},
                                {"ms", rounded(s.ms)},
                                {"switch_ms", rounded(s.switch_ms)}});
+  if (!r.parts.empty()) out["parts"] = Json::array();
+  for (const Report& part : r.parts)
+    out["parts"].push_back({{"name", part.name},
+                            {"type", part.type},
+                            {"operations", part.rows.size() - part.on(Device::none)},
+                            {"neural_engine", part.on(Device::engine)},
+                            {"estimate", figure(part.as_is)}});
   out["advice"] = Json::array();
   for (const Advice& a : r.advice) out["advice"].push_back(advice(a));
   out["operations"] = Json::array();

@@ -46,17 +46,22 @@ struct Advice {
 struct Report {
   const Chip* chip = nullptr;
   std::string model = {}, function = {}, type = {};
+  std::string name = {};  // as a part of a pipeline
   std::vector<Row> rows = {};
   std::vector<Segment> segments = {};
   std::vector<Advice> advice = {};                     // most gain first
   Figure as_is = {}, engine = {}, gpu = {}, cpu = {};  // engine: if every operation ran there
   double macs = 0, weight_bytes = 0, peak_bytes = 0;
+  std::vector<Report> parts = {};  // of a pipeline, whose other fields say what the parts make together
   std::size_t on(Device device) const;
   double share(Device device) const;  // of the multiply-adds
 };
 
 // Throws Error where the function has no graph.
 Report make_report(const ModelFile&, const Function&, const Chip&);
+
+// What models that run one after another make together: rows and segments in order, times added.
+Report combined(const ModelFile& pipeline, const Chip&, std::vector<Report> parts);
 
 std::string text_of(const Report&);  // for a terminal
 std::string json_of(const Report&);

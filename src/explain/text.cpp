@@ -51,6 +51,21 @@ std::string reasons(const Report& r) {
   return page;
 }
 
+// Of a pipeline: what each of its models takes.
+std::string parts(const Report& r) {
+  if (r.parts.empty()) return "";
+  std::string page = "\nParts, one after another\n";
+  for (const Report& part : r.parts) {
+    std::size_t all = part.rows.size() - part.on(Device::none);
+    std::string what = all == 0
+                           ? "on the CPU, no operations of a network"
+                           : text("{} of {} operations on the Neural Engine", part.on(Device::engine), all);
+    page += text("  {:<20} {:<26} {:>9}   {}\n", printable(part.name, 20), part.type, ms_text(part.as_is.ms),
+                 what);
+  }
+  return page;
+}
+
 std::string names(const std::vector<std::string>& all) {
   std::string line;
   for (std::size_t i = 0; i < std::min(all.size(), names_shown); ++i)
@@ -84,7 +99,7 @@ std::string text_of(const Report& r) {
       text("{}  on {}, by public facts and estimates\n", printable(r.model, 200), r.chip->name);
   page += text("  {} operations, {:.4g} million multiply-adds, {:.3g} MB of weights\n", counted,
                r.macs * 1e-6, r.weight_bytes * 1e-6);
-  page += placement(r) + reasons(r);
+  page += parts(r) + placement(r) + reasons(r);
   page += "\nEstimate                     latency   range                energy    power\n";
   page += figure_line("as it is", r.as_is);
   if (r.engine.ms < 0.98 * r.as_is.ms || r.on(Device::engine) == 0)

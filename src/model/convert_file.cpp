@@ -13,7 +13,13 @@
 #include "model/feature.h"
 #include "model/model.h"
 #include "model/program_form.h"
+#include "model/split_embedding.h"
+#include "pass/channels_first.h"
+#include "pass/fold_batch_norm.h"
+#include "pass/fuse_gelu.h"
+#include "pass/fuse_norm.h"
 #include "pass/limit_mask.h"
+#include "pass/lookups_first.h"
 #include "pass/precision.h"
 #include "pass/shape_math.h"
 #include "pass/simplify.h"
@@ -95,8 +101,6 @@ void apply_shapes(Function& f, const FileConversion& how, const Machine& machine
       shape[0] = how.batch;
       set_shape(feature, shape);
     }
-  for (Feature& feature : f.interface.inputs)
-    if (how.engine && feature.flexible()) set_shape(feature, Shape(feature.shape));
   pass::Fold fold = shape_fold(machine);
   f.graph = pass::specialize(*f.graph, input_types(*f.graph, f.interface), fold);
   pass::drop_unused(*f.graph);
@@ -116,18 +120,35 @@ Graph dense(const Graph& graph, const Machine& machine) {
   return pass::specialize(graph, types, fold);
 }
 
+// As the Neural Engine wants what is fp16 already.
+void arrange(Graph& graph) {
+  pass::channels_first(graph);
+  pass::rms_norms_as_layer_norms(graph);
+  pass::lookups_first(graph);
+  pass::drop_no_ops(graph);
+  verify(graph, "--for ane");
+}
+
 bool never_half(const OpDef& op) { return op.mil.half > newest_opset; }
 
 void rewrite(Function& f, const FileConversion& how, const Machine& machine) {
   if (f.opset.empty()) give_program_form(f, shape_fold(machine));  // an older network
-  if (!how.shapes.empty() || how.batch > 0 || how.engine) apply_shapes(f, how, machine);
+  bool flexible = std::any_of(f.interface.inputs.begin(), f.interface.inputs.end(),
+                              [](const Feature& x) { return x.flexible(); });
+  if (!how.shapes.empty() || how.batch > 0 || (how.engine && !flexible)) apply_shapes(f, how, machine);
   if (how.dense) f.graph = dense(*f.graph, machine);
-  if (how.engine) pass::limit_masks(*f.graph);
+  if (how.engine) {
+    pass::limit_masks(*f.graph);
+    pass::fuse_norms(*f.graph);
+    pass::fuse_gelus(*f.graph);
+    pass::fold_batch_norms(*f.graph);
+  }
   if (how.precision == "auto") return;
   pass::whole_shape_math(*f.graph);
   f.graph = pass::with_precision(*f.graph, how.precision == "fp16" ? DType::f16 : DType::f32, never_half);
   pass::drop_no_ops(*f.graph);
   pass::drop_unused(*f.graph);
+  if (how.engine) arrange(*f.graph);
 }
 
 // ---- formats
@@ -157,6 +178,16 @@ void to_safetensors(const ModelFile& file, const std::string& out, const FileCon
   safetensors::write_safetensors(out, arrays, file.user);
 }
 
+void add_split_functions(ModelFile& file, const FileConversion& how) {
+  std::vector<Function> made;
+  for (const Function& f : file.functions)
+    for (Function& part : split_embedding(f)) made.push_back(std::move(part));
+  if (made.empty() && how.notice)
+    how.notice(
+        text("{}: no large table is looked up by an input of fixed shape: nothing is split", file.path));
+  for (Function& part : made) file.functions.push_back(std::move(part));
+}
+
 void to_package(ModelFile& file, const std::string& out, const FileConversion& how, const Runtime& runtime) {
   if (file.functions.empty())
     throw Error(Code::unsupported,
@@ -174,6 +205,7 @@ void to_package(ModelFile& file, const std::string& out, const FileConversion& h
         how.notice(
             text("'{}' is not a name that programs may have: it is '{}' from now on", printable(old), now));
   }
+  if (how.split_embedding) add_split_functions(file, how);
   write_package(file, out);
 }
 

@@ -13,8 +13,9 @@ struct FileConversion {
   std::vector<std::string> shapes = {};  // NAME=DIMS: inputs of a fixed shape from now on
   std::int64_t batch = 0;                // the first dimension of every input; 0: as it is
   bool dense = false;                    // compressed weights are expanded
-  bool engine = false;  // for the Neural Engine: fp16, default shapes fixed, masks of at least -4e4
-  Notice notice = {};   // for what the user should know
+  bool engine = false;  // for the Neural Engine: fp16, its forms of products, attention, norms and masks
+  bool split_embedding = false;  // functions for the tables of words and for the rest, beside the whole
+  Notice notice = {};            // for what the user should know
 };
 
 // Writes a model that was read. The ending of `out` says the format: .mlpackage or .safetensors. Throws Error

@@ -23,7 +23,9 @@ std::string_view name_of(Mark);
 enum class AneTest : std::uint8_t {
   always,
   rank_over,        // of any tensor it reads or gives
-  axis_over,        // the length of any axis
+  axis_over,        // the length of one of the last two axes, which are height and width
+  channels_over,    // the length of any other axis
+  rows_over,        // how many rows a product takes at once: all axes of its first input but the last
   last_axis_is,     // the length of its output's last axis, where that holds more than one element
   batch_over,       // the length of the first axis of rank 3 and more
   channels_ragged,  // the channels of a picture are no multiple of this
@@ -64,6 +66,7 @@ struct AneRule {
   std::string_view source = {};
   Mark mark = Mark::inferred;
   std::string_view remedy = {};  // what to do in Python before converting, where something is known
+  bool converts = false;         // `tl convert --for ane` does it
 };
 
 // The rules that speak of this operation alone, then those of its family.
