@@ -42,8 +42,7 @@ std::vector<Option> global_options(Global& global, Asked& asked) {
   precision.hidden_choice = "reference";  // everything through the float64 references: to judge the rest
   Option threads{"--threads", "N", "threads to compute with (default: the physical cores there are)",
                  &settings.threads};
-  Option isa{"--isa", "I", "at most this instruction set: base, avx2, avx512, avx512fp16 or amx",
-             &global.isa};
+  Option isa{"--isa", "I", "this instruction set: base, avx2, avx512, avx512fp16 or amx", &global.isa};
   return {
       {"--help,-h", "", "this page, or that of the command", &asked.help},
       {"--version", "", "commit, compiler and instruction set", &asked.version},

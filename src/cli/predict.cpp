@@ -10,6 +10,7 @@
 #include "cli/random_input.h"
 #include "cli/result.h"
 #include "model/model.h"
+#include "simd/unit.h"
 
 namespace tl::cli {
 namespace {
@@ -36,6 +37,14 @@ int explain(const Options& options, const Model& model, const Step& step) {
               ready_command(options.model, interface, step.function).c_str(),
               printable(quoted_for_shell(options.model), 2000).c_str());
   return 0;
+}
+
+// bf16 is coarser than what a model declares: whoever asked for it reads that it was used, or was not.
+void name_precision(const Global& global, const Machine& machine) {
+  if (!machine.bf16) return;
+  global.notice(matrix_unit(machine.isa, true)
+                    ? "precision bf16: operands of products are rounded to bf16, sums are fp32"
+                    : "precision bf16: no such products on this machine, operands are not rounded");
 }
 
 void run_step(const Options& options, const Step& step, const Model& model, State& state,
@@ -72,6 +81,7 @@ int predict(const Options& options, Global& global) {
   if (!first.has_inputs() && !options.random && needs_inputs(model->function(first.function).interface))
     return explain(options, *model, first);
   State state;
+  name_precision(global, runtime->machine());
   for (const Step& step : steps) run_step(options, step, *model, state, global);
   return 0;
 }

@@ -82,8 +82,6 @@ std::optional<DType> precision_of(const Runtime& runtime, const ModelFile& file)
   if (wanted == "fp16") return DType::f16;
   if (wanted == "fp32") return DType::f32;
   if (wanted == "reference") return DType::f64;
-  if (wanted == "bf16")
-    throw Error(Code::unsupported, "precision bf16 is not supported by this version: use auto, fp16 or fp32");
   bool typed = file.type == "mlProgram";
   return typed ? std::nullopt : std::optional(DType::f32);
 }

@@ -9,7 +9,7 @@ namespace tl {
 
 struct Settings {
   int threads = 0;                 // 0: as many as usable cores
-  std::optional<Isa> isa = {};     // at most this one; else $TL_ISA, else the best there is
+  std::optional<Isa> isa = {};     // this one; else $TL_ISA, else the best there is
   std::string precision = "auto";  // auto, fp16, fp32, bf16, reference
   std::uint64_t seed = 0;          // replaces a random operation's seed -1
   double timeout = 0;              // seconds a run may take; 0: no limit

@@ -150,13 +150,13 @@ PostBlock::Run* find(const Row (&rows)[n], const PostOp& post, RowParams& params
 PostBlock post_block(Isa isa, const PostOp& post) {
   PostBlock block;
   block.operand_ = post.operand >= 0;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__AVX2__)
   block.run_ = isa >= Isa::avx512 ? find(N_AVX3::post_rows, post, block.params_)
                : isa >= Isa::avx2 ? find(N_AVX2::post_rows, post, block.params_)
                                   : find(N_SSE4::post_rows, post, block.params_);
 #else
   (void)isa;
-  block.run_ = find(HWY_STATIC_NAMESPACE::post_rows, post, block.params_);
+  block.run_ = find(HWY_NAMESPACE::post_rows, post, block.params_);
 #endif
   return block;
 }

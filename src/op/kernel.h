@@ -11,6 +11,7 @@ namespace tl {
 struct Machine {  // what this process computes with; passed, never global
   Isa isa = Isa::base;
   const ThreadPool* pool = nullptr;
+  bool bf16 = false;  // products may be of operands rounded to bf16: --precision bf16
 };
 
 // An elementwise operation that follows in the graph and is applied to a kernel's result before it is

@@ -124,7 +124,7 @@ inline double worst_error(const Tensor& got, const Tensor& want, double absolute
 
 inline std::vector<Isa> isas_here() {
   std::vector<Isa> all;
-  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512})
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512, Isa::amx})
     if (isa <= best_isa()) all.push_back(isa);
   return all;
 }
