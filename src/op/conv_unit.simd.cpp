@@ -11,6 +11,7 @@
 
 #include "op/conv_stage.h"
 #include "op/fuse.h"
+#include "op/home.h"
 #include "op/kernels.h"
 #include "op/ops.h"
 #include "op/slots.h"
@@ -67,7 +68,8 @@ void stage_run(const MatrixUnit& unit, const T* const* from, int lines, std::int
     }
     starts[i] = reinterpret_cast<const std::byte*>(line);
   }
-  unit.pack_group({starts, std::is_same_v<T, Half>, lines, count}, to, low);
+  unit.pack_group({starts, std::is_same_v<T, Half>, lines, count}, to, low,
+                  unit.columns * unit.group_bytes());
 }
 
 template <class T> void zero(const UnitRun<T>& r, std::byte* to, std::int64_t columns) {
@@ -136,7 +138,27 @@ void stage_panel(const UnitRun<T>& r, const Channels<T>& channels, std::span<con
   }
 }
 
+// Without strides and padding the columns of a block are one run of each channel.
+template <class T> void stage_run_of_panels(const UnitRun<T>& r, const Task<T>& t, const T* x) {
+  const ConvStage& s = r.stage;
+  std::int64_t first = t.block * s.block * r.unit.columns;
+  std::int64_t count = std::min(s.block * r.unit.columns, r.plan.out_plane() - first);
+  for (std::int64_t group = 0; group < s.groups; ++group) {
+    Channels<T> channels = channels_of(r, x + first, group);
+    std::byte* to = t.staged + group * s.step;
+    const std::byte* starts[2] = {reinterpret_cast<const std::byte*>(channels.at[0]),
+                                  reinterpret_cast<const std::byte*>(channels.at[1])};
+    if (channels.count)
+      r.unit.pack_group({starts, std::is_same_v<T, Half>, channels.count, count}, to, s.bytes, s.panel_step);
+    else
+      for (std::int64_t at = 0; at < count; at += r.unit.columns, to += s.panel_step)
+        zero(r, to, r.unit.columns);
+  }
+}
+
 template <class T> void stage_panels(const UnitRun<T>& r, const Task<T>& t, const T* x) {
+  if (r.plan.in == r.plan.out && r.plan.taps[0].offset == std::array<std::int64_t, 3>{})
+    return stage_run_of_panels(r, t, x);
   constexpr int most_pieces = 3 * tile_columns, most_panels = 8;
   const ConvStage& s = r.stage;
   const Panels& panels = t.block + 1 == s.blocks ? s.last_panels : s.panels;
@@ -167,6 +189,40 @@ template <class T> HWY_NOINLINE void stage(const UnitRun<T>& r, const Task<T>& t
 
 // ---- the product
 
+// Rows of a stretch of whole vectors, 16 or 32 columns, with no more than a bias, a clip and a residual.
+template <int V, bool residual, class T>
+HWY_INLINE void store_whole(const UnitRun<T>& r, const float* c, const float* bias, int rows,
+                            std::int64_t out) {
+  const hn::ScalableTag<float> d;
+  const auto low = hn::Set(d, r.finish.before.low), high = hn::Set(d, r.finish.before.high);
+  const auto low2 = hn::Set(d, r.finish.after.low), high2 = hn::Set(d, r.finish.after.high);
+  std::int64_t plane = r.plan.out_plane();
+  T* to = r.finish.out + out;
+  const T* other = residual ? r.finish.residual + out : nullptr;
+  for (int j = 0; j < rows; ++j, c += tile_columns, to += plane) {
+    const auto b = hn::Set(d, bias[j]);
+    for (int v = 0; v < V; ++v) {
+      auto x = hn::Min(high, hn::Max(low, hn::Add(hn::LoadU(d, c + v * gemm_lanes), b)));
+      if constexpr (residual)
+        x = hn::Min(high2, hn::Max(low2, hn::Add(x, load_wide(d, other + v * gemm_lanes))));
+      store_rounded(d, x, to + v * gemm_lanes);
+    }
+    if constexpr (residual) other += plane;
+  }
+}
+
+template <class T>
+HWY_INLINE bool store_simply(const UnitRun<T>& r, const float* c, const float* bias, int rows,
+                             std::int64_t out, const Stretch& s) {
+  if (s.length % gemm_lanes != 0 || r.finish.block || (r.finish.second && !r.finish.residual)) return false;
+  c += s.at, out += s.out;
+  if (s.length == gemm_lanes && r.finish.residual) store_whole<1, true>(r, c, bias, rows, out);
+  else if (s.length == gemm_lanes) store_whole<1, false>(r, c, bias, rows, out);
+  else if (r.finish.residual) store_whole<2, true>(r, c, bias, rows, out);
+  else store_whole<2, false>(r, c, bias, rows, out);
+  return true;
+}
+
 // `out`: where the first row's outputs of the block begin.
 template <class T>
 HWY_INLINE void store_rows(const UnitRun<T>& r, float* c, std::int64_t channel, int rows, std::int64_t out,
@@ -178,10 +234,11 @@ HWY_INLINE void store_rows(const UnitRun<T>& r, float* c, std::int64_t channel, 
     apply_rows<false>(c, bias, rows, pitch, finish);
     finish = rest_of(finish);
   }
-  for (int j = 0; j < rows; ++j, out += r.plan.out_plane())
-    for (const Stretch& s : stretches)
-      finish_run<gemm_lanes, false>(c + j * pitch + s.at, r.finish.block ? no_bias : bias + j, s.length,
-                                    finish, out + s.out);
+  for (const Stretch& s : stretches)
+    if (!store_simply(r, c, bias, rows, out, s))
+      for (int j = 0; j < rows; ++j)
+        finish_run<gemm_lanes, false>(c + j * pitch + s.at, r.finish.block ? no_bias : bias + j, s.length,
+                                      finish, out + s.out + j * r.plan.out_plane());
 }
 
 template <class T>
@@ -257,14 +314,14 @@ template <class T> class ConvUnit final : public Kernel {
                  bias_.data(),
                  finish_of<T>(fused_, call)};
     for (std::int64_t n = 0; n < plan_.batch; ++n) {
-      each_in_slots(call.pool, plan_.groups * stage_.blocks * stage_.parts, slots_,
-                    [&](std::int64_t i, int slot) {
-                      std::byte* own = call.scratch + slot_bytes_ * at(slot);
-                      UnitScope scope(unit_);
-                      run_task(r, Task<T>{i / stage_.parts / stage_.blocks, i / stage_.parts % stage_.blocks,
-                                          i % stage_.parts, own, reinterpret_cast<T*>(own + own_at_),
-                                          reinterpret_cast<float*>(own + tile_at_)});
-                    });
+      each_at_home(call.pool, plan_.groups * stage_.blocks * stage_.parts, slots_,
+                   [&](std::int64_t i, int slot) {
+                     std::byte* own = call.scratch + slot_bytes_ * at(slot);
+                     UnitScope scope(unit_);
+                     run_task(r, Task<T>{i / stage_.parts / stage_.blocks, i / stage_.parts % stage_.blocks,
+                                         i % stage_.parts, own, reinterpret_cast<T*>(own + own_at_),
+                                         reinterpret_cast<float*>(own + tile_at_)});
+                   });
       r.x += plan_.groups * plan_.channels * plan_.in_plane();
       r.out += plan_.groups * plan_.outs * plan_.out_plane();
     }

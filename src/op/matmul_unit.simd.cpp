@@ -148,7 +148,7 @@ void pack_panel(const MatrixUnit& unit, const Layout& l, const std::byte* b, std
     int terms = static_cast<int>(std::clamp<std::int64_t>(depth - first, 0, unit.terms));
     for (int i = 0; i < terms; ++i) lines[i] = b + (columns[0] + l.c.bk[at(first + i)]) * bytes;
     if (terms > 0) {
-      unit.pack_group({lines, l.b_half, terms, count}, to, low);
+      unit.pack_group({lines, l.b_half, terms, count}, to, low, 0);
       continue;
     }
     std::memset(to, 0, at(step));

@@ -51,8 +51,9 @@ struct MatrixUnit {
   void (*pack_rows)(const Lines&, std::int64_t groups, std::byte* to, std::int64_t low);
   // B from lines along the sum: line j becomes column j; `columns` of them are written, a multiple of 16.
   void (*pack_columns)(const Lines&, std::int64_t groups, int columns, std::byte* to, std::int64_t low);
-  // B from lines along the columns: one group of `terms` lines, of which the last may be missing.
-  void (*pack_group)(const Lines&, std::byte* to, std::int64_t low);
+  // B from lines along the columns: one group of `terms` lines, of which the last may be missing; after each
+  // `columns` of them it goes on `panel_step` bytes from where those began.
+  void (*pack_group)(const Lines&, std::byte* to, std::int64_t low, std::int64_t panel_step);
   void (*multiply)(const TileProduct&);
   // Around all products of a task, on its thread; null: nothing to do.
   void (*enter)() = nullptr;
