@@ -91,8 +91,8 @@ inline void pack_segment(const MatrixUnit& unit, const Operand& b, const Case& t
   for (std::int64_t k = 0; k < t.length; k += unit.terms) {
     const std::byte* starts[2] = {lines.at(k, 0), k + 1 < t.length ? lines.at(k + 1, 0) : nullptr};
     int count = static_cast<int>(std::min<std::int64_t>(unit.terms, t.length - k));
-    unit.pack_group({starts, t.half, count, t.columns}, to + k / unit.terms * width * unit.group_bytes(),
-                    low);
+    unit.pack_group({starts, t.half, count, t.columns}, to + k / unit.terms * width * unit.group_bytes(), low,
+                    0);
   }
 }
 
