@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "op/conv_panels.h"
 #include "op/conv_plan.h"
 #include "op/fuse.h"
 #include "op/kernels.h"
@@ -26,6 +27,10 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/pack.inc"
 #include "simd/finish.inc"
 #include "op/conv_copy.inc"
+
+#include "op/codes_decode.inc"
+
+#include "op/conv_decode.inc"
 // clang-format on
 namespace {
 
@@ -99,19 +104,21 @@ struct Cut {
 
 std::int64_t parts_of(std::int64_t n, std::int64_t each) { return (n + each - 1) / each; }
 
-// As few tasks as give each slot the same work: each part of the channels packs its block again.
-Cut cut_work(const ConvPlan& plan, int slots) {
+// As few tasks as give each slot the same work: each part of the channels packs its block again, and each
+// block decodes its panels again.
+Cut cut_work(const ConvPlan& plan, int slots, bool decodes) {
   constexpr std::int64_t cache = 448 << 10;
   Cut cut;
   std::int64_t plane = plan.out_plane(), tile = std::max<std::int64_t>(1, plan.depth()) * tile_rows * 4;
   std::int64_t tiles = std::max<std::int64_t>(1, parts_of(plane, tile_rows));
-  cut.blocks = parts_of(tiles, std::min(tiles, std::clamp<std::int64_t>(cache / tile, 1, 32)));
+  cut.blocks = parts_of(tiles, std::min(tiles, std::clamp<std::int64_t>(cache / tile, decodes ? 8 : 1, 32)));
   if (tiles >= 4 * slots) cut.blocks = std::min(tiles, parts_of(cut.blocks, slots) * slots);
   cut.block = parts_of(tiles, cut.blocks) * tile_rows;
   cut.blocks = parts_of(tiles * tile_rows, cut.block);
   cut.panels = parts_of(plan.outs, tile_columns);
   std::int64_t have = std::max<std::int64_t>(1, plan.batch * plan.groups * cut.blocks), wanted = 1;
   if (slots > 1 && have < 8 * slots) wanted = have % slots == 0 ? 2 * slots : 4 * slots;
+  if (decodes && have <= slots) wanted = slots;
   std::int64_t parts =
       std::clamp<std::int64_t>(parts_of(wanted, have), 1, std::max<std::int64_t>(1, cut.panels / 2));
   cut.part = parts_of(cut.panels, parts);
@@ -124,6 +131,24 @@ std::size_t slot_bytes(const ConvPlan& plan, const Cut& cut) {
          aligned_bytes(tile_rows_padded * tile_columns * 8);
 }
 
+// Compressed weights: the panels of a plan, none where weights are dense.
+template <class TB> struct Codes {
+  std::vector<CodePanels> plans = {};
+  DecodePanel<TB>* decode = nullptr;
+};
+
+std::size_t panel_floats(const ConvPlan& plan) {
+  return static_cast<std::size_t>(plan.depth() * tile_columns + decode_slack);
+}
+
+PanelCut panels_of(const ConvPlan& plan) {
+  PanelCut cut{{}, gemm_lanes};
+  for (std::int64_t first = 0; first < plan.outs; first += tile_columns)
+    cut.panels.push_back(
+        {first, std::min<std::int64_t>(tile_columns, plan.outs - first), panel_width(plan.outs - first)});
+  return cut;
+}
+
 template <class T, class TB> struct ConvRun {
   const ConvPlan& plan;
   const Cut& cut;
@@ -131,6 +156,14 @@ template <class T, class TB> struct ConvRun {
   const TB* weights;
   const float* bias;  // one per channel, groups after one another
   Finish<T> finish;
+  const CodePanels* codes = nullptr;  // instead of weights
+  DecodePanel<TB>* decode = nullptr;
+
+  const TB* panel(std::int64_t g, std::int64_t i, void* room) const {
+    if (!codes) return weights + (g * padded_columns(plan.outs) + i * tile_columns) * plan.depth();
+    decode(*codes, g, i, static_cast<TB*>(room), codes->panels[static_cast<std::size_t>(i)].width);
+    return static_cast<const TB*>(room);
+  }
 };
 
 // Task i: a block of outputs and a part of the channels.
@@ -149,15 +182,14 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
   for (std::int64_t p = first; p < last; p += tile_rows)
     pack_patches(plan, Source<T>{x, end}, p, static_cast<int>(std::min<std::int64_t>(tile_rows, last - p)),
                  a + (p - first) * depth);
-  const TB* group = r.weights + g * padded_columns(plan.outs) * depth;
   std::int64_t panel_end = std::min((part + 1) * r.cut.part, r.cut.panels);
   for (std::int64_t panel = part * r.cut.part; panel < panel_end; ++panel) {
     std::int64_t column = panel * tile_columns, left = plan.outs - column;
     int columns = static_cast<int>(std::min<std::int64_t>(left, tile_columns));
+    const TB* weights = r.panel(g, panel, turned + tile_rows_padded * tile_columns);
     for (std::int64_t p = first; p < last; p += tile_rows) {
       int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - p));
-      tile_function<TB>(rows, left)(a + (p - first) * depth, group + column * depth, depth, panel_width(left),
-                                    c);
+      tile_function<TB>(rows, left)(a + (p - first) * depth, weights, depth, panel_width(left), c);
       turn_tile(c, rows, columns, turned);
       std::int64_t channel = g * plan.outs + column;
       if (r.finish.block) apply_rows<false>(turned, r.bias + channel, columns, tile_rows_padded, r.finish);
@@ -211,14 +243,18 @@ void gather_phases(const std::vector<Phase>& phases, const std::array<std::int64
 
 template <class T, class TB> class ConvGemm final : public Kernel {
  public:
-  ConvGemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused fused)
-      : fused_(fused), slots_(request.machine.pool ? request.machine.pool->threads() : 1) {
+  ConvGemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused fused, Codes<TB> codes)
+      : fused_(fused),
+        slots_(request.machine.pool ? request.machine.pool->threads() : 1),
+        codes_(std::move(codes)) {
+    const bool decodes = codes_.decode != nullptr;
     std::size_t elements = 0, outputs = 0;
     for (ConvPlan& plan : plans) {
       Phase phase{std::move(plan), {}, elements, outputs};
       const ConvPlan& p = phase.plan;
-      phase.cut = cut_work(p, slots_);
-      slot_bytes_ = std::max(slot_bytes_, slot_bytes(p, phase.cut));
+      phase.cut = cut_work(p, slots_, decodes);
+      std::size_t room = decodes ? aligned_bytes(static_cast<std::int64_t>(panel_floats(p) * sizeof(TB))) : 0;
+      slot_bytes_ = std::max(slot_bytes_, slot_bytes(p, phase.cut) + room);
       elements += static_cast<std::size_t>(p.groups * padded_columns(p.outs) * p.depth());
       outputs += static_cast<std::size_t>(p.batch * p.groups * p.outs * p.out_plane());
       flops += 2.0 * static_cast<double>(p.batch * p.groups * p.outs) *
@@ -238,7 +274,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
 
   void run(const KernelCall& call) const noexcept override {
     const TB* weights = weights_ ? reinterpret_cast<const TB*>(weights_->data()) : nullptr;
-    if (!weights) {
+    if (!weights && !codes_.decode) {
       TB* to = reinterpret_cast<TB*>(call.scratch + weights_at_);
       pack_all(call.in[1], to, &call.pool);
       weights = to;
@@ -251,9 +287,11 @@ template <class T, class TB> class ConvGemm final : public Kernel {
     }
     Finish<T> finish = finish_of<T>(fused_, call);
     T* out = staged_ ? reinterpret_cast<T*>(call.scratch + stage_at_) : call.output<T>(0);
-    for (const Phase& phase : phases_) {
+    for (std::size_t i = 0; i < phases_.size(); ++i) {
+      const Phase& phase = phases_[i];
       finish.out = out + phase.out;
       ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights, bias, finish};
+      if (codes_.decode) r.codes = &codes_.plans[i], r.decode = codes_.decode;
       run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
     }
     if (staged_) gather_phases(phases_, whole_, out, call.output<T>(0), call.pool);
@@ -273,6 +311,8 @@ template <class T, class TB> class ConvGemm final : public Kernel {
 
   void take_weights(const KernelRequest& request, std::size_t elements) {
     weight_dtype_ = request.in[1].dtype;
+    packed[1] = codes_.decode || request.constant(1);
+    if (codes_.decode) return;
     const Tensor* weight = request.constant(1);
     if (!weight) {
       weights_at_ = reserve(elements * sizeof(TB));
@@ -280,7 +320,6 @@ template <class T, class TB> class ConvGemm final : public Kernel {
     }
     weights_ = allocate(elements * sizeof(TB) + 1);
     pack_all(weight->data(), reinterpret_cast<TB*>(weights_->data()), request.machine.pool);
-    packed[1] = true;
   }
 
   void take_bias(const KernelRequest& request) {
@@ -305,6 +344,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
   DType weight_dtype_ = DType::f32, bias_dtype_ = DType::f32;
   bool has_bias_ = false, staged_ = false;
   StoragePtr weights_;
+  Codes<TB> codes_;
   std::vector<float> bias_;
 };
 
@@ -320,13 +360,25 @@ bool packs_halves(const KernelRequest& request) {
   return HWY_TARGET != HWY_SSE4 && request.in[1].dtype == DType::f16;
 }
 
+template <class T, class TB>
 std::unique_ptr<Kernel> make_gemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused f) {
-  bool half = request.in[0].dtype == DType::f16;
-  if (half && packs_halves(request))
-    return std::make_unique<ConvGemm<Half, Half>>(request, std::move(plans), f);
-  if (half) return std::make_unique<ConvGemm<Half, float>>(request, std::move(plans), f);
-  if (packs_halves(request)) return std::make_unique<ConvGemm<float, Half>>(request, std::move(plans), f);
-  return std::make_unique<ConvGemm<float, float>>(request, std::move(plans), f);
+  Codes<TB> codes;
+  if (const Compressed* how = request.compressed_constant(1))
+    for (const ConvPlan& plan : plans) {
+      auto panels = pack_panels(*how, request.in[1], plan, panels_of(plan), request.machine.pool);
+      if (!panels) return nullptr;
+      codes.decode = decoder_of<TB>(*panels);
+      codes.plans.push_back(std::move(*panels));
+    }
+  return std::make_unique<ConvGemm<T, TB>>(request, std::move(plans), f, std::move(codes));
+}
+
+std::unique_ptr<Kernel> make_any(const KernelRequest& request, std::vector<ConvPlan> plans, Fused f) {
+  bool half = request.in[0].dtype == DType::f16, packs = packs_halves(request);
+  if (half && packs) return make_gemm<Half, Half>(request, std::move(plans), f);
+  if (half) return make_gemm<Half, float>(request, std::move(plans), f);
+  if (packs) return make_gemm<float, Half>(request, std::move(plans), f);
+  return make_gemm<float, float>(request, std::move(plans), f);
 }
 
 std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
@@ -334,7 +386,7 @@ std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
   if (!what || !takes(request)) return nullptr;
   const Shape &x = request.in[0].shape, &w = request.in[1].shape;
   std::int64_t groups = request.attrs.integer("groups");
-  return make_gemm(request, {plan_conv(x, w, windows_of(ops::conv, x, w, request.attrs), groups)}, *what);
+  return make_any(request, {plan_conv(x, w, windows_of(ops::conv, x, w, request.attrs), groups)}, *what);
 }
 
 std::unique_ptr<Kernel> make_conv_transpose(const KernelRequest& request) {
@@ -345,7 +397,7 @@ std::unique_ptr<Kernel> make_conv_transpose(const KernelRequest& request) {
   std::vector<Window> windows = windows_of(ops::conv_transpose, x, w, request.attrs);
   std::vector<ConvPlan> plans = plan_conv_transpose(x, w, windows, groups);
   if (plans.empty() || (plans.size() > 1 && what->residual >= 0)) return nullptr;
-  return make_gemm(request, std::move(plans), *what);
+  return make_any(request, std::move(plans), *what);
 }
 
 }  // namespace

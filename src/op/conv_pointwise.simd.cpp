@@ -8,6 +8,7 @@
 #include <atomic>
 #include <utility>
 
+#include "op/conv_panels.h"
 #include "op/conv_plan.h"
 #include "op/fuse.h"
 #include "op/kernels.h"
@@ -23,6 +24,10 @@ namespace tl::HWY_NAMESPACE {
 // clang-format off
 #include "simd/gemm.inc"
 #include "simd/finish.inc"
+
+#include "op/codes_decode.inc"
+
+#include "op/conv_decode.inc"
 // clang-format on
 namespace {
 
@@ -32,6 +37,7 @@ struct Cut {
   std::int64_t tiles = 0, panels = 0;
   std::int64_t block = 0, blocks = 0;  // panels of a task
   std::int64_t part = 0, parts = 0;    // tiles of a task
+  std::int64_t chunk = 0;              // tiles whose weights are decoded at once; without decoding: all
 };
 
 std::int64_t parts_of(std::int64_t n, std::int64_t each) { return (n + each - 1) / each; }
@@ -39,18 +45,30 @@ std::int64_t first_row(const Cut& cut, std::int64_t outs, std::int64_t tile) {
   return outs * tile / cut.tiles;
 }
 
-Cut cut_work(const ConvPlan& plan, int slots) {
+Cut cut_work(const ConvPlan& plan, int slots, bool decodes) {
   Cut cut;
   cut.tiles = parts_of(plan.outs, tile_rows);
   cut.panels = parts_of(plan.out_plane(), tile_columns);
   std::int64_t wanted = slots == 1 ? 1 : 8 * slots, have = plan.batch * plan.groups;
-  std::int64_t blocks = std::clamp<std::int64_t>(parts_of(wanted, have), 1, parts_of(cut.panels, 2));
+  std::int64_t blocks =
+      std::clamp<std::int64_t>(parts_of(wanted, have), 1, parts_of(cut.panels, decodes ? 6 : 2));
   cut.block = parts_of(cut.panels, blocks);
   cut.blocks = parts_of(cut.panels, cut.block);
   std::int64_t parts = std::clamp<std::int64_t>(parts_of(wanted, 2 * have * cut.blocks), 1, cut.tiles);
   cut.part = parts_of(cut.tiles, parts);
   cut.parts = parts_of(cut.tiles, cut.part);
+  std::int64_t in_cache = (96 << 10) / (plan.channels * tile_rows * 4);
+  cut.chunk = decodes ? std::clamp<std::int64_t>(in_cache, 1, cut.part) : cut.part;
   return cut;
+}
+
+PanelCut panels_of(const ConvPlan& plan, const Cut& cut) {
+  PanelCut panels{{}, gemm_lanes};
+  for (std::int64_t tile = 0; tile < cut.tiles; ++tile) {
+    std::int64_t first = first_row(cut, plan.outs, tile);
+    panels.panels.push_back({first, first_row(cut, plan.outs, tile + 1) - first, gemm_lanes});
+  }
+  return panels;
 }
 
 template <class T> struct PointwiseRun {
@@ -60,6 +78,21 @@ template <class T> struct PointwiseRun {
   const float* weights;  // [group][tile][channel][rows of the tile]
   const float* bias;
   Finish<T> finish;
+  const CodePanels* codes = nullptr;  // instead of weights
+  DecodePanel<float>* decode = nullptr;
+
+  // Of tiles [first, last) of group g, one after another.
+  const float* tiles(std::int64_t g, std::int64_t first, std::int64_t last, float* room) const {
+    std::int64_t row = first_row(cut, plan.outs, first);
+    if (!codes) return weights + (g * plan.outs + row) * plan.channels;
+    float* to = room;
+    for (std::int64_t tile = first; tile < last; ++tile) {
+      std::int64_t rows = codes->panels[static_cast<std::size_t>(tile)].columns;
+      decode(*codes, g, tile, to, rows);
+      to += rows * plan.channels;
+    }
+    return room;
+  }
 };
 
 struct Columns {  // of a panel: where they are read, and which of those are stored
@@ -91,37 +124,49 @@ HWY_INLINE void store_rows(const PointwiseRun<T>& r, float* c, std::int64_t chan
                                   columns.count, finish, at + j * r.plan.out_plane());
 }
 
-template <class T> HWY_NOINLINE void run_task(const PointwiseRun<T>& r, std::int64_t i) {
+// The product of a panel of columns and the tiles [first, last), whose weights are given.
+template <class T>
+HWY_INLINE void run_panel(const PointwiseRun<T>& r, std::int64_t ng, std::int64_t panel,
+                          std::array<std::int64_t, 2> tiles, const float* weights) {
   const ConvPlan& plan = r.plan;
-  const Cut& cut = r.cut;
   alignas(64) float c[tile_rows * tile_columns];
-  std::int64_t part = i % cut.parts, block = i / cut.parts % cut.blocks, ng = i / cut.parts / cut.blocks;
   std::int64_t g = ng % plan.groups, depth = plan.channels, plane = plan.out_plane();
   const T* x = r.x + ng * depth * plane;
-  const float* weights = r.weights + g * plan.outs * depth;
-  std::int64_t tile_end = std::min((part + 1) * cut.part, cut.tiles);
-  for (std::int64_t panel = block * cut.block; panel < std::min((block + 1) * cut.block, cut.panels);
-       ++panel) {
-    Columns columns = columns_of(plane, panel);
-    for (std::int64_t tile = part * cut.part; tile < tile_end; ++tile) {
-      std::int64_t row = first_row(cut, plan.outs, tile);
-      int rows = static_cast<int>(first_row(cut, plan.outs, tile + 1) - row);
-      tile_function<T>(rows, columns.width)(weights + row * depth, x + columns.from, depth, plane, c);
-      store_rows(r, c, g * plan.outs + row, rows, columns,
-                 (ng * plan.outs + row) * plane + columns.from + columns.skip);
-    }
+  Columns columns = columns_of(plane, panel);
+  for (std::int64_t tile = tiles[0]; tile < tiles[1]; ++tile) {
+    std::int64_t row = first_row(r.cut, plan.outs, tile);
+    int rows = static_cast<int>(first_row(r.cut, plan.outs, tile + 1) - row);
+    tile_function<T>(rows, columns.width)(weights, x + columns.from, depth, plane, c);
+    store_rows(r, c, g * plan.outs + row, rows, columns,
+               (ng * plan.outs + row) * plane + columns.from + columns.skip);
+    weights += rows * depth;
+  }
+}
+
+template <class T> HWY_NOINLINE void run_task(const PointwiseRun<T>& r, std::int64_t i, float* room) {
+  const Cut& cut = r.cut;
+  std::int64_t part = i % cut.parts, block = i / cut.parts % cut.blocks, ng = i / cut.parts / cut.blocks;
+  std::int64_t end = std::min((part + 1) * cut.part, cut.tiles),
+               panel_end = std::min((block + 1) * cut.block, cut.panels);
+  for (std::int64_t first = part * cut.part; first < end; first += cut.chunk) {
+    std::int64_t last = std::min(first + cut.chunk, end);
+    const float* weights = r.tiles(ng % r.plan.groups, first, last, room);
+    for (std::int64_t panel = block * cut.block; panel < panel_end; ++panel)
+      run_panel(r, ng, panel, {first, last}, weights);
   }
 }
 
 template <class T> class ConvPointwise final : public Kernel {
  public:
-  ConvPointwise(const KernelRequest& request, ConvPlan plan, Fused fused)
-      : plan_(std::move(plan)), fused_(fused) {
+  ConvPointwise(const KernelRequest& request, ConvPlan plan, Fused fused, std::optional<CodePanels> codes)
+      : plan_(std::move(plan)), fused_(fused), codes_(std::move(codes)) {
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
-    cut_ = cut_work(plan_, slots_);
+    cut_ = cut_work(plan_, slots_, codes_.has_value());
+    room_ = codes_ ? aligned_bytes((cut_.chunk * tile_rows * plan_.channels + decode_slack) * 4) : 0;
+    scratch = room_ * static_cast<std::size_t>(slots_);
     packed.assign(request.in.size(), false);
     packed[1] = true;
-    pack(to_doubles(*request.constant(1)));
+    if (!codes_) pack(to_doubles(*request.constant(1)));
     bias_.assign(static_cast<std::size_t>(plan_.groups * plan_.outs), 0);
     if (request.has(2)) {
       packed[2] = true;
@@ -136,7 +181,10 @@ template <class T> class ConvPointwise final : public Kernel {
     PointwiseRun<T> r{plan_,           cut_,         call.input<T>(0),
                       weights_.data(), bias_.data(), finish_of<T>(fused_, call)};
     std::int64_t tasks = plan_.batch * plan_.groups * cut_.blocks * cut_.parts;
-    each_in_slots(call.pool, tasks, slots_, [&](std::int64_t i, int) { run_task(r, i); });
+    if (codes_) r.codes = &*codes_, r.decode = decoder_of<float>(*codes_);
+    each_in_slots(call.pool, tasks, slots_, [&](std::int64_t i, int slot) {
+      run_task(r, i, reinterpret_cast<float*>(call.scratch + room_ * static_cast<std::size_t>(slot)));
+    });
   }
 
  private:
@@ -157,6 +205,8 @@ template <class T> class ConvPointwise final : public Kernel {
   Fused fused_;
   int slots_ = 1;
   std::vector<float> weights_, bias_;
+  std::optional<CodePanels> codes_;
+  std::size_t room_ = 0;  // bytes of a slot's scratch
 };
 
 // Whether panels of columns fit the plane well, and weights are few: here they take twice the memory.
@@ -167,20 +217,33 @@ bool pays(const ConvPlan& plan) {
   return wide * 9 <= plane * 10 && plan.outs * plan.channels <= 320 << 10;
 }
 
+template <class T>
+std::unique_ptr<Kernel> make_of(const KernelRequest& request, ConvPlan plan, const Fused& what) {
+  std::optional<CodePanels> codes;
+  if (const Compressed* how = request.compressed_constant(1)) {
+    if (tile_rows > gemm_lanes) return nullptr;  // a tile's weights are decoded a vector at a time
+    PanelCut panels = panels_of(plan, cut_work(plan, 1, true));
+    codes = pack_panels(*how, request.in[1], plan, std::move(panels), request.machine.pool);
+    if (!codes) return nullptr;
+  }
+  return std::make_unique<ConvPointwise<T>>(request, std::move(plan), what, std::move(codes));
+}
+
 std::unique_ptr<Kernel> make_pointwise(const KernelRequest& request) {
   std::optional<Fused> what = fused(request);
   DType dtype = request.in[0].dtype;
   bool half = dtype == DType::f16, real = half || dtype == DType::f32;
   if (!what || !real || dtype != request.out[0].dtype || (HWY_TARGET == HWY_SSE4 && half)) return nullptr;
-  if (!request.constant(1) || (request.has(2) && !request.constant(2))) return nullptr;
+  bool known = request.constant(1) || request.compressed_constant(1);
+  if (!known || (request.has(2) && !request.constant(2))) return nullptr;
   const Shape &x = request.in[0].shape, &w = request.in[1].shape;
   ConvPlan plan =
       plan_conv(x, w, windows_of(ops::conv, x, w, request.attrs), request.attrs.integer("groups"));
   bool plain = plan.taps.size() == 1 && plan.taps[0].offset == std::array<std::int64_t, 3>{} &&
                plan.in == plan.out && plan.stride == std::array<std::int64_t, 3>{1, 1, 1};
   if (!plain || plan.batch == 0 || !pays(plan)) return nullptr;
-  if (half) return std::make_unique<ConvPointwise<Half>>(request, std::move(plan), *what);
-  return std::make_unique<ConvPointwise<float>>(request, std::move(plan), *what);
+  if (half) return make_of<Half>(request, std::move(plan), *what);
+  return make_of<float>(request, std::move(plan), *what);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <utility>
 
+#include "op/conv_panels.h"
 #include "op/conv_plan.h"
 #include "op/fuse.h"
 #include "op/kernels.h"
@@ -27,6 +28,10 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
 #include "simd/finish.inc"
+
+#include "op/codes_decode.inc"
+
+#include "op/conv_decode.inc"
 // clang-format on
 namespace {
 
@@ -86,10 +91,13 @@ struct WinogradRun {
   const float* weights;  // [group of outs][product][channel][outs of the group]
   const float* bias;
   Finish<Half> finish;
-  float* transformed;                // [product][channel][tile]
-  std::int64_t first = 0, high = 0;  // rows of tiles of this strip
-  std::int64_t out = 0;              // where the output of this element begins
+  float* transformed;                 // [product][channel][tile]
+  const CodePanels* codes = nullptr;  // instead of weights
+  std::int64_t first = 0, high = 0;   // rows of tiles of this strip
+  std::int64_t out = 0;               // where the output of this element begins
 };
+
+#include "op/conv_winograd_weight.inc"
 
 // ---- one dimension of the transforms
 
@@ -237,17 +245,17 @@ HWY_INLINE void store_tiles(const WinogradRun& r, const float* tiles, std::int64
   }
 }
 
-// One panel of tiles of one group of output channels.
-HWY_NOINLINE void run_panel(const WinogradRun& r, std::int64_t panel, std::int64_t group, float* scratch) {
+// One panel of tiles of one group of output channels, whose weights are given.
+HWY_NOINLINE void run_panel(const WinogradRun& r, std::int64_t panel, std::int64_t group,
+                            const GroupWeights& weights, float* scratch) {
   const Cut& cut = r.cut;
   std::int64_t channels = r.plan.channels, first = panel * tile_columns, left = r.high * cut.wide - first;
   int width = left > gemm_lanes ? tile_columns : gemm_lanes;
   std::int64_t out = first_out(cut, r.plan.outs, group);
   int rows = static_cast<int>(first_out(cut, r.plan.outs, group + 1) - out);
-  const float* weights = r.weights + out * products * channels;
   constexpr std::int64_t product = tile_rows * tile_columns;
   for (std::int64_t i = 0; i < products; ++i)
-    tile_function<float>(rows, width)(weights + i * rows * channels,
+    tile_function<float>(rows, width)(weights.first + i * weights.step,
                                       r.transformed + i * channels * cut.tiles + first, channels, cut.tiles,
                                       scratch + i * product);
   float* tiles = scratch + products * product;
@@ -259,8 +267,8 @@ HWY_NOINLINE void run_panel(const WinogradRun& r, std::int64_t panel, std::int64
 
 // ---- what is not finite would spread over a tile: then each output is summed on its own
 
-HWY_NOINLINE void run_directly(const WinogradRun& r, const Half* weight, std::int64_t channel,
-                               float* scratch) {
+template <class At>  // a weight by input channel and tap
+HWY_NOINLINE void run_directly(const WinogradRun& r, const At& weight, std::int64_t channel, float* scratch) {
   const ConvPlan& plan = r.plan;
   std::int64_t width = plan.in[2], left = -plan.taps[0].offset[2], out = plan.out[2];
   std::int64_t room = rounded_up(left + std::max(width, out + 2), gemm_lanes) + 4 * gemm_lanes;
@@ -275,7 +283,7 @@ HWY_NOINLINE void run_directly(const WinogradRun& r, const Half* weight, std::in
         copy_row(r.x + (c * plan.in[1] + from) * width, r.end, static_cast<int>(width), row + left);
         zero_row(row + left + width, 2 * gemm_lanes);
         for (std::int64_t t = 0; t < 3; ++t) {
-          V w = hn::Set(d, to_float(weight[((channel * plan.channels + c) * 3 + k) * 3 + t]));
+          V w = hn::Set(d, weight(c, k * 3 + t));
           for (std::int64_t i = 0; i < out; i += gemm_lanes)
             hn::StoreU(hn::MulAdd(w, hn::LoadU(d, row + i + t), hn::LoadU(d, sums + i)), d, sums + i);
         }
@@ -292,19 +300,21 @@ HWY_NOINLINE void run_directly(const WinogradRun& r, const Half* weight, std::in
 
 class Winograd final : public Kernel {
  public:
-  Winograd(const KernelRequest& request, ConvPlan plan, Fused fused)
-      : plan_(std::move(plan)), cut_(cut_work(plan_)), fused_(fused) {
+  Winograd(const KernelRequest& request, ConvPlan plan, Fused fused, std::optional<CodePanels> codes)
+      : plan_(std::move(plan)), cut_(cut_work(plan_)), fused_(fused), codes_(std::move(codes)) {
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
     std::int64_t direct = 2 * (plan_.in[2] + plan_.out[2] + 64 + 8 * gemm_lanes);
     cut_.own = std::max(cut_.own, aligned_bytes(direct * 4));
+    if (codes_) weights_at_ = cut_.own, cut_.own += group_bytes(plan_.channels);
     scratch = cut_.transformed + cut_.own * static_cast<std::size_t>(slots_);
-    pack(reinterpret_cast<const Half*>(request.constant(1)->data()), request.machine.pool);
+    if (!codes_) pack(reinterpret_cast<const Half*>(request.constant(1)->data()), request.machine.pool);
     bias_.assign(static_cast<std::size_t>(plan_.outs), 0);
     if (request.has(2)) {
       std::vector<double> bias = to_doubles(*request.constant(2));
       std::copy(bias.begin(), bias.end(), bias_.begin());
     }
     packed.assign(request.in.size(), false);
+    packed[1] = codes_.has_value();
     flops = 2.0 * static_cast<double>(plan_.batch * plan_.outs) *
             static_cast<double>(plan_.out_plane() * plan_.depth());
   }
@@ -320,6 +330,7 @@ class Winograd final : public Kernel {
                   bias_.data(),
                   finish_of<Half>(fused_, call),
                   reinterpret_cast<float*>(call.scratch)};
+    if (codes_) r.codes = &*codes_;
     for (std::int64_t n = 0; n < plan_.batch; ++n, r.x += size, r.out += plan_.outs * plan_.out_plane()) {
       bool finite = true;
       for (r.first = 0; finite && r.first < cut_.high; r.first += cut_.strip) {
@@ -336,6 +347,22 @@ class Winograd final : public Kernel {
                                     cut_.own * static_cast<std::size_t>(slot));
   }
 
+  float* room(const KernelCall& call, int slot) const {  // of a group's weights
+    return own(call, slot) + weights_at_ / sizeof(float);
+  }
+
+  // A task is a group and some panels: its weights are decoded once.
+  void run_groups(const WinogradRun& r, std::int64_t panels, const KernelCall& call) const {
+    std::int64_t chunks =
+        codes_ ? std::clamp<std::int64_t>(parts_of(4 * slots_, cut_.groups), 1, panels) : panels;
+    each_in_slots(call.pool, chunks * cut_.groups, slots_, [&](std::int64_t i, int slot) {
+      std::int64_t chunk = i / cut_.groups, group = i % cut_.groups;
+      GroupWeights weights = weights_of(r, group, codes_ ? room(call, slot) : nullptr);
+      for (std::int64_t panel = panels * chunk / chunks; panel < panels * (chunk + 1) / chunks; ++panel)
+        run_panel(r, panel, group, weights, own(call, slot));
+    });
+  }
+
   bool run_strip(const WinogradRun& r, const KernelCall& call) const {
     std::atomic<bool> finite{true};
     std::int64_t each = parts_of(plan_.channels, 8 * slots_);
@@ -344,16 +371,33 @@ class Winograd final : public Kernel {
         if (!transform_channel(r, c, own(call, slot))) finite.store(false, std::memory_order_relaxed);
     });
     if (!finite) return false;
-    std::int64_t panels = parts_of(r.high * cut_.wide, tile_columns);
-    each_in_slots(call.pool, panels * cut_.groups, slots_, [&](std::int64_t i, int slot) {
-      run_panel(r, i / cut_.groups, i % cut_.groups, own(call, slot));
-    });
+    run_groups(r, parts_of(r.high * cut_.wide, tile_columns), call);
     return true;
   }
 
   void run_slowly(const WinogradRun& r, const KernelCall& call) const {
+    if (codes_) return run_codes_slowly(r, call);
+    const Half* weight = call.input<Half>(1);
     each_in_slots(call.pool, plan_.outs, slots_, [&](std::int64_t channel, int slot) {
-      run_directly(r, call.input<Half>(1), channel, own(call, slot));
+      const Half* own_weight = weight + channel * plan_.channels * 9;
+      run_directly(
+          r, [&](std::int64_t c, std::int64_t tap) { return to_float(own_weight[c * 9 + tap]); }, channel,
+          own(call, slot));
+    });
+  }
+
+  void run_codes_slowly(const WinogradRun& r, const KernelCall& call) const {
+    each_in_slots(call.pool, cut_.groups, slots_, [&](std::int64_t group, int slot) {
+      float* decoded = room(call, slot);
+      decoder_of<float> (*codes_)(*codes_, 0, group, decoded, gemm_lanes);
+      std::int64_t first = first_out(cut_, plan_.outs, group), last = first_out(cut_, plan_.outs, group + 1);
+      for (std::int64_t channel = first; channel < last; ++channel)
+        run_directly(
+            r,
+            [&](std::int64_t c, std::int64_t tap) {
+              return decoded[(tap * plan_.channels + c) * gemm_lanes + channel - first];
+            },
+            channel, own(call, slot));
     });
   }
 
@@ -395,6 +439,8 @@ class Winograd final : public Kernel {
   Fused fused_;
   int slots_ = 1;
   std::vector<float> weights_, bias_;
+  std::optional<CodePanels> codes_;
+  std::size_t weights_at_ = 0;  // in a slot's scratch
 };
 
 bool all_finite(const Tensor& t) {
@@ -416,7 +462,8 @@ std::unique_ptr<Kernel> make_winograd(const KernelRequest& request) {
   if (HWY_TARGET == HWY_SSE4 || HWY_LANES(float) < 4) return nullptr;
   std::optional<Fused> what = fused(request);
   const Tensor* weight = request.constant(1);
-  if (!what || !weight || (request.has(2) && !request.constant(2))) return nullptr;
+  const Compressed* how = tile_rows <= gemm_lanes ? request.compressed_constant(1) : nullptr;
+  if (!what || (!weight && !how) || (request.has(2) && !request.constant(2))) return nullptr;
   for (const Type& t : {request.in[0], request.in[1], request.out[0]})
     if (t.dtype != DType::f16) return nullptr;
   const Shape &x = request.in[0].shape, &w = request.in[1].shape;
@@ -427,8 +474,13 @@ std::unique_ptr<Kernel> make_winograd(const KernelRequest& request) {
   const auto &first = plan.taps[0].offset, &last = plan.taps[8].offset;
   bool dense = last[1] - first[1] == 2 && last[2] - first[2] == 2 && first[1] <= 0 && first[2] <= 0 &&
                first[1] >= -2 && first[2] >= -2;
-  if (!dense || !pays(plan) || plan.in[2] > 1 << 20 || !all_finite(*weight)) return nullptr;
-  return std::make_unique<Winograd>(request, std::move(plan), *what);
+  if (!dense || !pays(plan) || plan.in[2] > 1 << 20 || (weight && !all_finite(*weight))) return nullptr;
+  std::optional<CodePanels> codes;
+  if (!weight) {
+    codes = pack_panels(*how, request.in[1], plan, panels_of(plan, cut_work(plan)), request.machine.pool);
+    if (!codes || !codes->finite()) return nullptr;
+  }
+  return std::make_unique<Winograd>(request, std::move(plan), *what, std::move(codes));
 }
 
 }  // namespace

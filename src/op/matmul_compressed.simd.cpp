@@ -27,7 +27,7 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/pack.inc"
 #include "simd/finish.inc"
 
-#include "op/matmul_decode.inc"
+#include "op/codes_decode.inc"
 // clang-format on
 namespace {
 
