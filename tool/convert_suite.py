@@ -81,7 +81,13 @@ def half_misses(case, target, options):
 
 
 def convert(job):
-    case, options = job
+    try:
+        return convert_case(*job)
+    except Exception as error:
+        return job[0], "refused", f"{type(error).__name__}: {str(error)[:250]}"
+
+
+def convert_case(case, options):
     source, target = os.path.join(options.suite, case), os.path.join(options.out, case)
     with open(os.path.join(source, "case.json")) as file:
         facts = json.load(file)

@@ -15,7 +15,7 @@ struct Quoted {  // what guides to the Neural Engine repeat of ResNet-50 at 224 
   std::string_view device = {};
   double ms = 0, watts = 0;
 };
-constexpr Quoted guide[] = {{"Neural Engine (M1)", 3, 0.5}, {"Metal GPU (M1)", 8, 5}, {"CPU (M1)", 50, 2}};
+constexpr Quoted guide[] = {{"Neural Engine", 3, 0.5}, {"Metal GPU", 8, 5}, {"CPU", 50, 2}};
 
 std::string ms_text(double ms) { return ms < 10 ? text("{:.2f} ms", ms) : text("{:.0f} ms", ms); }
 
@@ -38,11 +38,13 @@ std::string device_table(const std::string& model, const std::string& function, 
                here.joules ? per_joule(1000 * *here.joules) : "-", "measured");
   explain::Report report = explain_model(read_model(model), chip, function);
   std::string name(report.chip->name);
-  page += estimated(text("Neural Engine ({})", name), report.as_is);
-  page += estimated(text("Metal GPU ({})", name), report.gpu) + estimated(text("CPU ({})", name), report.cpu);
-  for (const Quoted& q : guide)
-    page += text(form, q.device, ms_text(q.ms), "", text("{:.2g} W", q.watts), per_joule(q.ms * q.watts),
-                 "quoted, of ResNet-50");
+  const explain::Figure figures[] = {report.as_is, report.gpu, report.cpu};
+  for (std::size_t i = 0; i < std::size(guide); ++i) {
+    const Quoted& q = guide[i];
+    page += estimated(text("{} ({})", q.device, name), figures[i]);
+    page += text(form, text("{} (M1)", q.device), ms_text(q.ms), "", text("{:.2g} W", q.watts),
+                 per_joule(q.ms * q.watts), "quoted, of ResNet-50");
+  }
   page += text(
       "\nNeural Engine: nine of ten published latencies lie within the range; 'tl explain' says what does "
       "not run "

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tl convert`: a model in another format or precision.
+#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -12,16 +14,50 @@ namespace tl::cli {
 namespace {
 
 std::string line_of(std::string_view name, const explain::Report& r) {
-  std::size_t all = r.rows.size() - r.on(explain::Device::none);
-  return text("{}  {} of {} operations on the Neural Engine, about {:.2f} ms a run on {}\n", name,
-              r.on(explain::Device::engine), all, r.as_is.ms, r.chip->name);
+  std::size_t all = r.rows.size() - r.on(explain::Device::none), parts = r.segments.size();
+  return text("{}  {} of {} operations on the Neural Engine, in {} segment{}, about {:.2f} ms a run on {}\n",
+              name, r.on(explain::Device::engine), all, parts, parts == 1 ? "" : "s", r.as_is.ms,
+              r.chip->name);
 }
 
+std::map<std::string, std::int64_t> counts_of(const explain::Report& r) {
+  std::map<std::string, std::int64_t> counts;
+  for (const explain::Row& row : r.rows)
+    if (row.device != explain::Device::none) ++counts[row.op];
+  return counts;
+}
+
+// Which operations there are more of, or less: "linear 24 -> 0, conv 1 -> 25".
+std::string changes_between(const explain::Report& before, const explain::Report& after) {
+  std::map<std::string, std::int64_t> was = counts_of(before), is = counts_of(after);
+  std::string line;
+  for (const auto& [op, n] : is) was.try_emplace(op, 0);
+  for (const auto& [op, n] : was) {
+    auto now = is.find(op);
+    std::int64_t m = now == is.end() ? 0 : now->second;
+    if (n != m) line += text("{}{} {} -> {}", line.empty() ? "" : ", ", op, n, m);
+  }
+  return line.empty() ? "" : text("changed {}\n", line);
+}
+
+// Each function of a model; those that were added are compared with nothing.
 void print_change(const std::string& in, const std::string& out) {
-  explain::Report before = explain_model(read_model(in)), after = explain_model(read_model(out));
-  std::string page = line_of("before", before) + line_of("after ", after);
-  for (const explain::Advice& advice : after.advice)
-    page += text("left    {}: {}\n", advice.title, advice.why);
+  ModelFile from = read_model(in), to = read_model(out);
+  std::string page;
+  for (const Function& f : to.functions) {
+    bool added = std::none_of(from.functions.begin(), from.functions.end(),
+                              [&](const Function& old) { return old.name == f.name; });
+    explain::Report after = explain_model(to, "", f.name);
+    if (to.functions.size() > 1) page += text("function '{}'\n", f.name);
+    if (added) {
+      page += line_of("added ", after);
+      continue;
+    }
+    explain::Report before = explain_model(from, "", f.name);
+    page += line_of("before", before) + line_of("after ", after) + changes_between(before, after);
+    for (const explain::Advice& advice : after.advice)
+      page += text("left    {}: {}\n", advice.title, advice.why);
+  }
   std::fputs(page.c_str(), stdout);
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "ir/mil.h"
 #include "op/ops.h"
 
 namespace tl::explain {
@@ -32,8 +33,12 @@ Found in_fp32(const Subject& s) {
   Found found;
   found.change.half = true;
   if (s.scene.half) return found;
-  for (const Row& row : s.scene.rows)
-    if (place(row, s.scene, {}) != place(row, s.scene, found.change)) found.operations.push_back(row.name);
+  for (const Row& row : s.scene.rows) {
+    const OpDef* op = op_named(row.op);
+    bool never = !op || op->mil.half > newest_opset || op == &ops::cast;  // casts follow what is around them
+    if (!never && place(row, s.scene, {}) != place(row, s.scene, found.change))
+      found.operations.push_back(row.name);
+  }
   found.fires = !found.operations.empty();
   return found;
 }

@@ -43,6 +43,13 @@ Type default_type(const Value& value, const Interface& interface) {
   return type;
 }
 
+// With the default shapes; where these do not suit the program (an index that depends on an input), as it is.
+Graph specialized(const Graph& graph, const std::vector<Type>& types) {
+  try {
+    return pass::specialize(graph, types, fold_small);
+  } catch (const Error&) { return graph; }
+}
+
 }  // namespace
 
 Graph prepared(const ModelFile& file, const Function& function) {
@@ -55,7 +62,7 @@ Graph prepared(const ModelFile& file, const Function& function) {
   Graph graph = *function.graph;
   std::vector<Type> types;
   for (ValueId v : graph.body.inputs) types.push_back(default_type(graph.value(v), function.interface));
-  Graph ready = pass::specialize(graph, types, fold_small);
+  Graph ready = specialized(graph, types);
   pass::drop_unused(ready);
   pass::drop_no_ops(ready);
   pass::merge_duplicates(ready);

@@ -10,6 +10,7 @@
 #include "explain/estimate.h"
 #include "explain/fit.h"
 #include "explain/prepare.h"
+#include "op/ops.h"
 
 namespace tl::explain {
 namespace {
@@ -41,6 +42,13 @@ std::vector<Row> rows_of(const Graph& g, const Facts& facts, const Chip& chip) {
     rows.push_back(std::move(row));
   });
   return rows;
+}
+
+// Classic models, whatever operations we have for them.
+void put_on_cpu(std::vector<Row>& rows) {
+  const AneRule* classic = ane_rules(ops::tree_ensemble).front();
+  for (Row& row : rows)
+    if (row.work.kind != WorkKind::none) row.rules.insert(row.rules.begin(), classic);
 }
 
 // Bytes of activations in fp16 that are alive at once, at most.
@@ -76,6 +84,7 @@ Report make_report(const ModelFile& file, const Function& function, const Chip& 
   Facts facts = facts_of(graph);
   Scene scene{&chip, file.type != "mlProgram", {}};
   scene.rows = rows_of(graph, facts, chip);
+  if (function.by_rows) put_on_cpu(scene.rows);
   Report report;
   report.chip = &chip;
   report.model = file.path, report.function = function.name, report.type = file.type;

@@ -124,6 +124,7 @@ Graph dense(const Graph& graph, const Machine& machine) {
 void arrange(Graph& graph) {
   pass::channels_first(graph);
   pass::rms_norms_as_layer_norms(graph);
+  pass::hold_epsilons(graph);
   pass::lookups_first(graph);
   pass::drop_no_ops(graph);
   verify(graph, "--for ane");

@@ -159,14 +159,14 @@ bool align(AxisMap& a, Factors& in_a, AxisMap& b, Factors& in_b) {
 }
 
 std::optional<AxisMap> channels_last(const Shape& shape) {
-  if (shape.size() < 2 || shape.size() > 4) return std::nullopt;
-  constexpr Place4 of_rank[3][4] = {
-      {x_axis, channel}, {batch, x_axis, channel}, {batch, y_axis, x_axis, channel}};
+  std::size_t rank = shape.size();
+  if (rank < 2) return std::nullopt;
   AxisMap map;
-  for (std::size_t d = 0; d < shape.size(); ++d) {
+  for (std::size_t d = 0; d < rank; ++d) {
     int f = map.add(shape[d]);
     map.axes.push_back({f});
-    map.places[of_rank[shape.size() - 2][d]].push_back(f);
+    bool first = d == 0 && rank > 2, height = d == 1 && rank == 4;
+    map.places[d + 1 == rank ? channel : first ? batch : height ? y_axis : x_axis].push_back(f);
   }
   map.compact();
   for (Place4 p : {y_axis, batch})  // a last axis of 1 would be wasted

@@ -41,7 +41,8 @@ std::optional<AxisMap> reshaped(AxisMap, const Shape&);
 // Splits factors until both lists have the same lengths; false where that cannot be.
 bool align(AxisMap& a, AxisMap::Factors& in_a, AxisMap& b, AxisMap::Factors& in_b);
 
-// The usual way to hold sequences and pictures whose channels come last: [S, C], [B, S, C], [B, H, W, C].
+// The usual way to hold sequences and pictures whose channels come last: [S, C], [B, S, C], [B, H, W, C],
+// [B, ..., C].
 std::optional<AxisMap> channels_last(const Shape&);
 
 }  // namespace tl::pass

@@ -71,7 +71,7 @@ class ChannelsFirst {
 
   bool has_rows(ValueId v) const {
     const Shape& shape = type(v).shape;
-    return shape.size() >= 2 && shape.size() <= 4 && volume(shape) > shape.back();
+    return shape.size() >= 2 && volume(shape) > shape.back();
   }
 
   // Values that a product will want in the new form, also through norms and activations before it.

@@ -152,6 +152,13 @@ TEST_CASE("products over other axes go back first; sums, means and constant matr
   CHECK(count(after, ops::conv) == 3);
 }
 
+TEST_CASE("five axes, more than linear itself may have on the engine") {
+  Builder b;
+  Ex x = b.input({2, 2, 1, 3, 4});
+  b.output(relu(linear(b, x, 3)));
+  CHECK(count(arranged(b.graph), ops::conv) == 1);
+}
+
 TEST_CASE("a single vector, computed weights and unknown lengths stay") {
   Builder b;
   Ex x = b.input({1, 8}), y = b.input({1, 5, 8}), w = b.input({4, 8});

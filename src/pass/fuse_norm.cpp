@@ -212,4 +212,15 @@ bool rms_norms_as_layer_norms(Graph& graph) {
   return any;
 }
 
+void hold_epsilons(Graph& graph) {
+  constexpr double smallest = 0x1p-24;
+  for_each_node(graph.body, [&](Node& node) {
+    const AttrValue* value = node.attrs.find("epsilon");
+    const auto* epsilon = value ? std::get_if<double>(value) : nullptr;
+    bool lost = epsilon && *epsilon > 0 && *epsilon < smallest && !node.outputs.empty() &&
+                graph.type(node.outputs[0]).dtype == DType::f16;
+    if (lost) node.attrs.set("epsilon", smallest);
+  });
+}
+
 }  // namespace tl::pass

@@ -12,4 +12,7 @@ bool fuse_norms(Graph&);
 // rms_norm, which Core ML does not have, as the layer_norm of x beside -x: their mean is 0.
 bool rms_norms_as_layer_norms(Graph&);
 
+// Epsilons of what computes in fp16 that fp16 would round to 0 become its smallest number.
+void hold_epsilons(Graph&);
+
 }  // namespace tl::pass

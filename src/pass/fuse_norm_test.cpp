@@ -25,7 +25,7 @@ Ex unit(Builder& b, const Ex& x, const std::vector<std::int64_t>& axes) {
 TEST_CASE("layer norms as PyTorch writes them out") {
   for (int form = 0; form < 3; ++form) {
     Builder b;
-    Ex x = b.input({2, 5, 8}), d = x - mean(x, last), v, y;
+    Ex x = b.input({2, 5, 8}), d = x - mean(x, last), y;
     if (form == 0) y = d / sqrt(mean(d * d, last) + b.number(1e-5));
     if (form == 1) y = d * rsqrt(mean(pow(d, b.number(2)), last) + b.number(1e-5));
     if (form == 2) y = pow(mean(square(d), last) + b.number(1e-5), b.number(-0.5)) * d;
@@ -81,6 +81,16 @@ TEST_CASE("a scale that lies along another axis stays a product") {
   CHECK(test::count(fused, ops::layer_norm) == 1);
   CHECK(test::count(fused, ops::mul) == 1);
   test::check_same_results(b.graph, fused);
+}
+
+TEST_CASE("epsilons stay above 0 in fp16") {
+  for (DType d : {DType::f16, DType::f32}) {
+    Graph g;
+    Ex x({&g, &g.body}, g.add_input({d, {2, 4}}, "x"));
+    g.add_output(emit(ops::layer_norm, {x}, {{"axes", last}, {"epsilon", 1e-12}}).id(), "y");
+    pass::hold_epsilons(g);
+    CHECK(g.body.nodes[0].attrs.number("epsilon") == (d == DType::f16 ? 0x1p-24 : 1e-12));
+  }
 }
 
 }  // namespace tl
