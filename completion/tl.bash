@@ -18,7 +18,7 @@ _tl() {
     run) options="--check-numerics" ;;
     show) options="--json --program" ;;
     predict) options="--inputs --input --outputs --function --random --top --keep --expect --rtol --atol" ;;
-    convert) options="--fix-shape --batch --dense --for" ;;
+    convert) options="--fix-shape --batch --dense --for --split-embedding" ;;
     bench) options="--seconds --warmup --batch --json --csv --profile --table --chip --cache" ;;
     explain) options="--chip --function --json --html" ;;
     ops) mapfile -t COMPREPLY < <(compgen -W "$(tl ops --names 2>/dev/null) $global" -- "$word"); return ;;

@@ -20,7 +20,8 @@ constexpr ModelRule table[] = {
 #undef MODEL_RULE
 };
 
-constexpr double large_table = 1e6, largest_safe = 32768;
+constexpr double large_table = 1e6;  // elements; model/split_embedding.h says the same
+constexpr double largest_safe = 32768;
 
 // What a rule concerns: nothing is found where `fires` is false.
 struct Found {

@@ -8,8 +8,8 @@
 namespace tl::explain {
 namespace {
 
-// Of the GPU and CPU little is published that can be compared: rates that give the seeds' figures of an M1,
-// and energies between those published (ResNet-18 and ViT-B/16 on an M2: 6 and 20 pJ per operation on the
+// Of the GPU and CPU little is published that can be compared: rates that give the figures of guides for an
+// M1, and energies between those published (ResNet-18 and ViT-B/16 on an M2: 6 and 20 pJ per operation on the
 // GPU, 0.7 and 1.9 on the Neural Engine; sbryngelson/ane-guide ch 10).
 constexpr double gpu_share = 0.40, gpu_launch_ms = 0.010, cpu_tflops_m1 = 0.164, memory_share = 0.6;
 constexpr double switch_ms = 0.125;  // 751K final report: per segment and change of device [derived]

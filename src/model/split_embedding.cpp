@@ -17,20 +17,21 @@ bool hands_on_indices(const OpDef* op) {
          op == &ops::reshape;
 }
 
-// Lookups in constant tables by what comes from inputs alone.
+// Lookups in constant tables by what comes from inputs alone: all of them, where one table is large.
 std::vector<ValueId> rows_of_tables(const Graph& g) {
   std::vector<bool> of_inputs(g.value_count(), false);
   for (ValueId v : g.body.inputs) of_inputs[index(v)] = g.type(v).is_tensor();
   std::vector<ValueId> rows;
+  bool any = false;
   for (const Node& node : g.body.nodes) {
     if (hands_on_indices(node.op) && node.has(0) && of_inputs[index(node.inputs[0])])
       of_inputs[index(node.outputs[0])] = true;
     if (node.op != &ops::gather || !g.value(node.inputs[0]).is_constant()) continue;
-    bool large = static_cast<double>(g.value(node.inputs[0]).constant.size()) >= large_table;
-    if (large && of_inputs[index(node.inputs[1])] && g.type(node.outputs[0]).is_concrete())
-      rows.push_back(node.outputs[0]);
+    if (!of_inputs[index(node.inputs[1])] || !g.type(node.outputs[0]).is_concrete()) continue;
+    any = any || static_cast<double>(g.value(node.inputs[0]).constant.size()) >= large_table;
+    rows.push_back(node.outputs[0]);
   }
-  return rows;
+  return any ? rows : std::vector<ValueId>{};
 }
 
 bool is_read(const Graph& g, ValueId v) {
