@@ -73,7 +73,7 @@ Command convert_command() {
   Command command;
   command.about =
       "Writes a model in another format or precision. OUT says the format by its ending: .mlpackage\n"
-      "(from any Core ML model with a program) or .safetensors (the weights of any model).";
+      "(from any Core ML model) or .safetensors (the weights of any model).";
   command.example =
       "  tl convert compiled.mlmodelc model.mlpackage\n"
       "  tl convert model.mlpackage half.mlpackage --precision fp16\n";

@@ -83,6 +83,13 @@ struct MetaValue {  // of a format's own metadata: GGUF key-values, SafeTensors 
   std::variant<bool, std::int64_t, std::uint64_t, double, std::string, std::vector<MetaValue>> value = {};
 };
 
+// The message of a model that no graph says in full (trees, tables of words …): written back as it was read.
+struct Verbatim {
+  std::uint32_t type = 0;  // of model, by its number in the format; 0: there is none
+  StoragePtr file = {};
+  std::uint64_t offset = 0, bytes = 0;
+};
+
 struct ModelFile {
   std::string path = {};
   std::string format = {};     // "CoreML", "GGUF", "SafeTensors"
@@ -100,7 +107,8 @@ struct ModelFile {
   std::vector<std::pair<std::string, std::int64_t>> layers =
       {};  // type and count, where there is no graph to count
   std::vector<std::pair<std::string, ModelFile>> parts =
-      {};                              // pipelines: models wired by feature name, in order
+      {};  // pipelines: models wired by feature name, in order
+  Verbatim message = {};
   std::string quantization_hint = {};  // the format's own word (GGUF general.file_type), if it says one
   // Reads tensor k as numbers: dequantised to fp32 where the stored type is quantised, else a view of the
   // file.

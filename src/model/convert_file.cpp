@@ -12,6 +12,7 @@
 #include "ir/mil.h"
 #include "model/feature.h"
 #include "model/model.h"
+#include "model/pipeline_name.h"
 #include "model/program_form.h"
 #include "model/split_embedding.h"
 #include "pass/channels_first.h"
@@ -189,24 +190,56 @@ void add_split_functions(ModelFile& file, const FileConversion& how) {
   for (Function& part : made) file.functions.push_back(std::move(part));
 }
 
+Renamed make_ready(ModelFile& file, const FileConversion& how, const Runtime& runtime);
+
+Renamed make_parts_ready(ModelFile& file, const FileConversion& how, const Runtime& runtime) {
+  if (!how.shapes.empty() || how.batch > 0 || how.engine || how.split_embedding)
+    throw Error(Code::unsupported,
+                "it is a pipeline: the shapes and functions of its parts stay as they are");
+  Renamed changed;
+  for (auto& [name, part] : file.parts)
+    with_note([&name = name] { return text("part '{}'", printable(name)); },
+              [&, &part = part] {
+                for (auto& each : make_ready(part, how, runtime)) changed.push_back(std::move(each));
+              });
+  rename_in_pipeline(file, changed);
+  return changed;
+}
+
+// Gives the features that have other names now.
+Renamed make_ready(ModelFile& file, const FileConversion& how, const Runtime& runtime) {
+  if (!file.parts.empty()) return make_parts_ready(file, how, runtime);
+  if (file.message.type) {
+    if (how.notice)
+      how.notice(
+          text("a {} is no program: its message is written as it was read, its description anew", file.type));
+    return {};
+  }
+  Renamed changed;
+  for (Function& f : file.functions) {
+    if (!f.graph)
+      throw Error(Code::unsupported,
+                  f.why_not.empty() ? text("a {} cannot be written as a program", file.type) : f.why_not);
+    rewrite(f, how, runtime.machine());
+    for (auto& each : give_plain_names(f)) changed.push_back(std::move(each));
+  }
+  return changed;
+}
+
 void to_package(ModelFile& file, const std::string& out, const FileConversion& how, const Runtime& runtime) {
   if (file.functions.empty())
     throw Error(Code::unsupported,
                 text("{}: a {} file holds weights and no program, so it cannot become a package", file.path,
                      file.format));
-  for (Function& f : file.functions) {
-    if (!f.graph)
-      throw Error(
-          Code::unsupported,
-          text("{}: {}", file.path,
-               f.why_not.empty() ? text("a {} cannot be written as a program", file.type) : f.why_not));
-    with_note([&] { return file.path; }, [&] { rewrite(f, how, runtime.machine()); });
-    for (const auto& [old, now] : give_plain_names(f))
-      if (how.notice)
-        how.notice(
-            text("'{}' is not a name that programs may have: it is '{}' from now on", printable(old), now));
-  }
-  if (how.split_embedding) add_split_functions(file, how);
+  Renamed changed;
+  with_note([&] { return file.path; }, [&] { changed = make_ready(file, how, runtime); });
+  std::sort(changed.begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+  for (const auto& [old, now] : changed)
+    if (how.notice)
+      how.notice(
+          text("'{}' is not a name that programs may have: it is '{}' from now on", printable(old), now));
+  if (how.split_embedding && !file.message.type) add_split_functions(file, how);
   write_package(file, out);
 }
 

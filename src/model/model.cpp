@@ -233,9 +233,10 @@ std::vector<RunValue> Model::run(const plan::Plan& plan, std::span<const RunValu
   try {
     plan.run(values, results, run);
   } catch (const Error& e) {
-    if (e.code() == Code::interrupted && limit > 0)
-      throw Error(Code::bad_input, text("the run took longer than {:g} s and was stopped", limit));
-    throw;
+    if (e.code() != Code::interrupted || limit <= 0) throw;
+    std::string where = e.what();  // the loop it was in
+    where.resize(std::min(where.size(), where.rfind("stopped")));
+    throw Error(Code::bad_input, text("{}the run took longer than {:g} s and was stopped", where, limit));
   }
   return results;
 }

@@ -4,12 +4,17 @@
 // arrays say all, together with the others.
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "format/data/json.h"
+#include "model/convert_file.h"
 #include "model/feature_json.h"
 #include "model/model.h"
 
@@ -93,6 +98,28 @@ TEST_CASE("classic models give what was computed elsewhere") {
     ++models;
   }
   CHECK(models >= 40);
+}
+
+TEST_CASE("classic models and pipelines are written as packages that give the same") {
+  Runtime runtime(Settings{});
+  std::string path = (std::filesystem::temp_directory_path() / text("tl_{}.mlpackage", getpid())).string();
+  for (const std::string& file : list_folder(folder)) {
+    if (!file.ends_with(".mlmodel") && !file.ends_with(".mlmodelc")) continue;
+    std::string name = file.substr(0, file.rfind('.'));
+    CAPTURE(name);
+    data::Json json = data::read_json(folder + "/" + name + ".json");
+    std::vector<Features> in = features_of_json(json["in"]).rows, out = features_of_json(json["out"]).rows;
+    convert_file(folder + "/" + file, path, {}, runtime);
+    ModelFile before = read_model(folder + "/" + file), after = read_model(path);
+    CHECK(after.parts.size() == before.parts.size());
+    if (before.message.type) {
+      CHECK(after.type == before.type);
+      CHECK(after.spec_version == std::max(1, before.spec_version));
+    }
+    std::shared_ptr<Model> model = Model::load(path, runtime);
+    for (std::size_t i = 0; i < in.size(); ++i) check(model->predict(in[i]), out[i], name);
+  }
+  std::filesystem::remove_all(path);
 }
 
 }  // namespace tl

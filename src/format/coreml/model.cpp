@@ -3,6 +3,7 @@
 // recognised.
 #include "format/coreml/model.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/error.h"
@@ -136,6 +137,15 @@ std::string_view wrapped_pipeline(std::string_view message) {
   return out;
 }
 
+// Where the message lies: in the file that is mapped, or in a copy of its own.
+Verbatim verbatim(std::uint32_t type, std::string_view content, const StoragePtr& file) {
+  if (file)
+    return {type, file, static_cast<std::uint64_t>(as_bytes(content).data() - file->data()), content.size()};
+  StoragePtr copy = allocate(content.size());
+  std::copy(content.begin(), content.end(), reinterpret_cast<char*>(copy->data()));
+  return {type, copy, 0, content.size()};
+}
+
 void recognise(const Parts& parts, const Description& description, const Source& source, ModelFile& file) {
   if (is_network(parts.type)) {
     Counts counts;
@@ -149,6 +159,7 @@ void recognise(const Parts& parts, const Description& description, const Source&
   else if (!is_composed(parts.type)) {
     lower_classic(parts.type, Message(parts.content), f);
     for (auto& [name, n] : sizes_of(parts.type, Message(parts.content), f)) file.meta.push_back({name, {n}});
+    file.message = verbatim(parts.type, parts.content, source.file);
   }
   file.functions.push_back(std::move(f));
   if (is_pipeline(parts.type)) check_wiring(file);

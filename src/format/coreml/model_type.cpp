@@ -64,6 +64,12 @@ std::string_view model_type(std::uint32_t field) {
   return {};
 }
 
+std::uint32_t number_of(std::string_view type) {
+  for (const Row& row : model_types)
+    if (row.name == type) return row.field;
+  return 0;
+}
+
 std::string why_not_run(std::string_view type) {
   if (one_of(type, {"visionFeaturePrint", "audioFeaturePrint"}))
     return text("{} {} cannot be run: its weights are part of Apple's systems and not in the file",

@@ -7,8 +7,9 @@
 
 namespace tl::coreml {
 
-std::string_view model_type(std::uint32_t field);  // of Model; "" if it is none
-std::string layer_type(std::uint32_t field);       // of NeuralNetworkLayer; "layer 123" if it is not known
+std::string_view model_type(std::uint32_t field);      // of Model; "" if it is none
+std::uint32_t number_of(std::string_view model_type);  // the way back; 0 if it is none
+std::string layer_type(std::uint32_t field);  // of NeuralNetworkLayer; "layer 123" if it is not known
 
 // Why a model of this type is recognised only.
 std::string why_not_run(std::string_view type);

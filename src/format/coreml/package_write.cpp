@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "format/coreml/description_write.h"
+#include "format/coreml/model_type.h"
 #include "format/coreml/program_write.h"
 #include "format/coreml/proto_write.h"
 
@@ -54,15 +56,56 @@ void make_folder(const std::string& path) {
   if (wrong) throw Error(Code::bad_input, text("{}: cannot be made: {}", path, wrong.message()));
 }
 
-void write_into(const ModelFile& file, const std::string& folder) {
-  int opset = opset_of(file);
-  BlobWriter blobs;
-  std::string program = program_message(file, opset, blobs);
-  std::string model = message([&](Writer& to) {
-    to.add_int32(1, opset + 1);  // each version of the specification has its opset
+struct ModelMessage {
+  int version = 1;
+  std::string bytes = {};
+};
+
+std::string whole_message(const ModelFile& file, int version, std::uint32_t type, std::string_view content) {
+  return message([&](Writer& to) {
+    to.add_int32(1, version);
     to.add_message(2, description_message(file));
-    to.add_message(502, program);
+    to.add_message(type, content.data(), content.size());
   });
+}
+
+ModelMessage model_message(const ModelFile& file, BlobWriter& blobs);
+
+// Parts and names; of classifiers and regressors within a message of their own.
+ModelMessage pipeline_message(const ModelFile& file, BlobWriter& blobs) {
+  std::uint32_t type = number_of(file.type);
+  if (type < 200 || type > 202)
+    throw Error(Code::unsupported,
+                text("a {} cannot be written: its parts are files of their own", file.type));
+  int version = std::max(1, file.spec_version);
+  std::string pipeline = message([&](Writer& to) {
+    for (const auto& [name, part] : file.parts)
+      with_note([&name = name] { return text("part '{}'", printable(name)); },
+                [&, &part = part] {
+                  ModelMessage inner = model_message(part, blobs);
+                  version = std::max(version, inner.version);
+                  to.add_message(1, inner.bytes);
+                });
+    for (const auto& [name, part] : file.parts) add_text(to, 2, name);
+  });
+  if (type != 202) pipeline = message([&](Writer& to) { to.add_message(1, pipeline); });
+  return {version, whole_message(file, version, type, pipeline)};
+}
+
+ModelMessage model_message(const ModelFile& file, BlobWriter& blobs) {
+  if (!file.parts.empty()) return pipeline_message(file, blobs);
+  if (const Verbatim& m = file.message; m.type) {
+    int version = std::max(1, file.spec_version);
+    std::string_view content(reinterpret_cast<const char*>(m.file->data()) + m.offset, m.bytes);
+    return {version, whole_message(file, version, m.type, content)};
+  }
+  int opset = opset_of(file), version = opset + 1;  // each version of the specification has its opset
+  return {version, whole_message(file, version, number_of("mlProgram"), program_message(file, opset, blobs))};
+}
+
+void write_into(const ModelFile& file, const std::string& folder) {
+  BlobWriter blobs;
+  std::string model = model_message(file, blobs).bytes;
   std::string data = join_path(join_path(folder, "Data"), author);
   for (const std::string& each : {folder, parent_path(data), data}) make_folder(each);
   if (!blobs.empty()) {
