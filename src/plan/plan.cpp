@@ -7,6 +7,7 @@
 #include "op/ops.h"
 #include "pass/simplify.h"
 #include "pass/specialize.h"
+#include "plan/blocked.h"
 #include "plan/executor.h"
 #include "plan/node.h"
 
@@ -66,7 +67,11 @@ Graph made_ready(const Graph& graph, std::span<const Type> types, const Machine&
 std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type> types,
                                        const Machine& machine, const Options& options) {
   Graph ready = made_ready(graph, types, machine, false);
-  if (is_static(ready)) return make_static(std::move(ready), machine, options);
+  if (is_static(ready)) {
+    block_images(ready, machine);
+    verify(ready, "block_images");
+    return make_static(std::move(ready), machine, options);
+  }
   return make_dynamic(made_ready(graph, types, machine, true), machine, options);
 }
 
