@@ -72,6 +72,49 @@ TEST_CASE("rank and length") {
   CHECK(device_of(report_of(print(wide), "M4"), "relu") == Device::engine);
 }
 
+TEST_CASE("a vocabulary is too wide, not too many channels; linear of many rows can be converted") {
+  Graph wide;
+  ValueId x = wide.add_input({DType::f16, {1, 4, 30000}}, "x");
+  wide.add_output(wide.add_node(wide.body, find_op("relu"), {x}).outputs[0], "y");
+  CHECK(device_of(report_of(print(wide)), "relu") != Device::engine);
+  Graph deep;
+  x = deep.add_input({DType::f16, {1, 30000, 1, 4}}, "x");
+  deep.add_output(deep.add_node(deep.body, find_op("relu"), {x}).outputs[0], "y");
+  CHECK(device_of(report_of(print(deep)), "relu") == Device::engine);
+  for (Dim rows : {1, 512}) {
+    Graph g;
+    x = g.add_input({DType::f16, {1, rows, 1024}}, "x");
+    ValueId w = g.add_constant(Tensor(DType::f16, {1024, 1024}), "w");
+    g.add_output(g.add_node(g.body, find_op("linear"), {x, w}).outputs[0], "y");
+    ModelFile file;
+    file.type = "mlProgram";
+    Function f;
+    f.graph = g;
+    Report r = make_report(file, f, chip_named("M1"));
+    CHECK(advises(r, "linear: slow") == (rows > 1));
+    for (const Advice& a : r.advice)
+      if (a.title == "linear: slow") CHECK(a.command.find("--for ane") != std::string::npos);
+  }
+}
+
+TEST_CASE("a pipeline is its parts and their sum") {
+  Graph g;
+  ValueId x = g.add_input({DType::f16, {1, 8, 4, 4}}, "x");
+  g.add_output(g.add_node(g.body, find_op("relu"), {x}).outputs[0], "y");
+  std::vector<Report> parts{report_of(print(g)), report_of(print(g))};
+  parts[0].name = "a", parts[1].name = "b";
+  double ms = parts[0].as_is.ms;
+  ModelFile file;
+  Report all = combined(file, chip_named("M1"), parts);
+  CHECK(all.rows.size() == 2);
+  CHECK(all.rows[1].name.starts_with("b/"));
+  CHECK(all.segments.size() == 2);
+  CHECK(all.rows[1].segment == 1);
+  CHECK(all.as_is.ms == doctest::Approx(2 * ms));
+  CHECK(text_of(all).find("Parts, one after another") != std::string::npos);
+  CHECK(json_of(all).find("\"parts\"") != std::string::npos);
+}
+
 TEST_CASE("work of products") {
   Graph g;
   ValueId x = g.add_input({DType::f16, {1, 2, 16, 32}}, "x"),

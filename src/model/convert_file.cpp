@@ -25,6 +25,7 @@
 #include "pass/shape_math.h"
 #include "pass/simplify.h"
 #include "pass/specialize.h"
+#include "pass/whole_index.h"
 #include "plan/node.h"
 
 namespace tl {
@@ -74,11 +75,15 @@ void set_shape(Feature& feature, const Shape& shape) {
   feature.enumerated.clear();
 }
 
-pass::Fold shape_fold(const Machine& machine) {
-  return [&machine](const Node& node, std::span<const Tensor* const> inputs,
-                    std::span<const Type> out) -> std::vector<Tensor> {
+// Computes what is small, and all that is no larger than what it is computed from.
+pass::Fold shape_fold(const Machine& machine, bool all) {
+  return [&machine, all](const Node& node, std::span<const Tensor* const> inputs,
+                         std::span<const Type> out) -> std::vector<Tensor> {
+    std::int64_t most = largest_shape_math, given = 0;
+    for (const Tensor* t : inputs) given += t ? t->size() : 0;
+    if (all) most = std::max(most, given);
     for (const Type& type : out)
-      if (!type.is_concrete() || volume(type.shape) > largest_shape_math) return {};
+      if (!type.is_tensor() || !type.is_concrete() || volume(type.shape) > most) return {};
     if (has(node.op->traits, Traits::dequantize)) return {};
     return plan::run_node(*node.op, node.attrs, inputs, machine, 0);
   };
@@ -102,7 +107,7 @@ void apply_shapes(Function& f, const FileConversion& how, const Machine& machine
       shape[0] = how.batch;
       set_shape(feature, shape);
     }
-  pass::Fold fold = shape_fold(machine);
+  pass::Fold fold = shape_fold(machine, how.engine);
   f.graph = pass::specialize(*f.graph, input_types(*f.graph, f.interface), fold);
   pass::drop_unused(*f.graph);
   describe_outputs(*f.graph, f.interface);
@@ -134,7 +139,7 @@ void arrange(Graph& graph) {
 bool never_half(const OpDef& op) { return op.mil.half > newest_opset; }
 
 void rewrite(Function& f, const FileConversion& how, const Machine& machine) {
-  if (f.opset.empty()) give_program_form(f, shape_fold(machine));  // an older network
+  if (f.opset.empty()) give_program_form(f, shape_fold(machine, false));  // an older network
   bool flexible = std::any_of(f.interface.inputs.begin(), f.interface.inputs.end(),
                               [](const Feature& x) { return x.flexible(); });
   if (!how.shapes.empty() || how.batch > 0 || (how.engine && !flexible)) apply_shapes(f, how, machine);
@@ -147,6 +152,7 @@ void rewrite(Function& f, const FileConversion& how, const Machine& machine) {
   }
   if (how.precision == "auto") return;
   pass::whole_shape_math(*f.graph);
+  pass::cast_indices_first(*f.graph);
   f.graph = pass::with_precision(*f.graph, how.precision == "fp16" ? DType::f16 : DType::f32, never_half);
   pass::drop_no_ops(*f.graph);
   pass::drop_unused(*f.graph);

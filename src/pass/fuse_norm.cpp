@@ -28,7 +28,8 @@ class Matcher {
   std::unordered_map<ValueId, Norm> run() {
     for_each_node(ask_.graph().body, [&](const Node& node) {
       if (node.outputs.size() != 1) return;
-      if (std::optional<Norm> norm = core(node)) take(node.outputs[0], *norm);
+      if (std::optional<Norm> norm = bare(node)) bare_[node.outputs[0]] = *norm;
+      else if (std::optional<Norm> written = core(node)) take(node.outputs[0], *written);
       else if (node.op == &ops::mul || node.op == &ops::add) join(node);
     });
     return std::move(found_);
@@ -38,6 +39,19 @@ class Matcher {
   void take(ValueId v, Norm norm) { found_[v] = std::move(norm); }
 
   const Type& type(ValueId v) const { return ask_.graph().type(v); }
+
+  // A norm that is one operation already, and may take a scale and a shift after it.
+  std::optional<Norm> bare(const Node& node) const {
+    bool plain =
+        (node.op == &ops::layer_norm || node.op == &ops::instance_norm) && !node.has(1) && !node.has(2);
+    if (!plain || !type(node.inputs[0]).ranked) return std::nullopt;
+    std::size_t rank = type(node.inputs[0]).rank();
+    Norm norm{node.inputs[0], {}, node.attrs.number("epsilon"), true, {}, {}};
+    if (node.op == &ops::layer_norm) norm.axes = axes_of(node.attrs, rank);
+    else
+      for (std::size_t d = 2; d < rank; ++d) norm.axes.push_back(static_cast<std::int64_t>(d));
+    return norm;
+  }
 
   // ---- x or its difference from the mean, times or over its deviation
 
@@ -87,13 +101,19 @@ class Matcher {
 
   // ---- a scale and a shift by constants along the axes
 
+  const Norm* known(ValueId v) const {
+    for (const auto* all : {&found_, &bare_})
+      if (auto found = all->find(v); found != all->end()) return &found->second;
+    return nullptr;
+  }
+
   void join(const Node& node) {
     for (std::size_t i : {0, 1}) {
-      auto before = found_.find(node.inputs[i]);
+      const Norm* before = known(node.inputs[i]);
       ValueId other = node.inputs[1 - i];
-      if (before == found_.end() || !ask_.graph().value(other).is_constant()) continue;
+      if (!before || !ask_.graph().value(other).is_constant()) continue;
       if (ask_.readers(node.inputs[i]) != 1 || type(node.outputs[0]) != type(node.inputs[i])) continue;
-      Norm norm = before->second;
+      Norm norm = *before;
       std::optional<Tensor> parameter = along(norm, ask_.graph().value(other).constant);
       bool scale = node.op == &ops::mul;
       if (!parameter || norm.beta || (scale && norm.gamma) || (!scale && !norm.centred)) continue;
@@ -143,7 +163,7 @@ class Matcher {
 
  private:
   Pattern ask_;
-  std::unordered_map<ValueId, Norm> found_ = {};
+  std::unordered_map<ValueId, Norm> found_ = {}, bare_ = {};
 };
 
 Ex emit_norm(Place place, ValueId x, const Norm& norm) {

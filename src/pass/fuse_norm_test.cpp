@@ -83,6 +83,20 @@ TEST_CASE("a scale that lies along another axis stays a product") {
   test::check_same_results(b.graph, fused);
 }
 
+TEST_CASE("a scale and a shift after a norm that has none become its own") {
+  Builder b;
+  Ex x = b.input({2, 3, 4, 5});
+  b.output(emit(ops::layer_norm, {x}, {{"axes", last}}) * b.weight({5}) + b.weight({5}));
+  b.output(emit(ops::instance_norm, {x}) * b.weight({3, 1, 1}));
+  b.output(emit(ops::layer_norm, {x}, {{"axes", last}}) * b.weight({3, 1, 1}));  // not along its axis
+  Graph fused = b.graph;
+  CHECK(pass::fuse_norms(fused));
+  CHECK(fused.body.nodes.size() == 4);
+  CHECK(test::count(fused, ops::instance_norm) == 1);
+  test::check_same_results(b.graph, fused);
+  CHECK_FALSE(pass::fuse_norms(fused));
+}
+
 TEST_CASE("epsilons stay above 0 in fp16") {
   for (DType d : {DType::f16, DType::f32}) {
     Graph g;

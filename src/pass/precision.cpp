@@ -106,7 +106,14 @@ class Converter {
     for (ValueId v : node.inputs)
       if (v != no_value && from_.type(v).kind != Type::Kind::tensor)
         return from_.type(v).kind == Type::Kind::state;
-    return (*stays_)(*node.op) || loses(node);
+    return (*stays_)(*node.op) || loses(node) || casts_as_given(node);
+  }
+
+  // A cast to whole numbers of a value that still has the type it had: an input of the graph.
+  bool casts_as_given(const Node& node) const {
+    if (node.op != &ops::cast || is_float(from_.type(node.outputs[0]).dtype)) return false;
+    ValueId now = map_[index(node.inputs[0])];
+    return now != no_value && to_.type(now).dtype == from_.type(node.inputs[0]).dtype;
   }
 
   // A cast between types that are now one changes nothing.
