@@ -13,6 +13,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/matmul.h"
+#include "op/matmul_layout.h"
 #include "op/ops.h"
 #include "op/slots.h"
 // clang-format off
@@ -25,6 +26,7 @@ namespace tl::HWY_NAMESPACE {
 // clang-format off
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
+#include "simd/gemm_rows.inc"
 #include "simd/finish.inc"
 // clang-format on
 namespace {
@@ -32,82 +34,34 @@ namespace {
 template <class T> const T* data_of(const std::byte* p) { return reinterpret_cast<const T*>(p); }
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// ---- how one contraction is cut and stored; settled when the kernel is made
-
-struct Layout {
-  Contraction c;
-  bool a_terms_run = false, a_rows_run = false;  // A's elements lie together along k, along m
-  std::vector<bool> b_run, c_run, c_rows_run;    // per panel: B's and C's columns; per tile of rows: C's rows
-  std::int64_t b_step = 0;                       // between B's terms, 0: not constant
-  std::int64_t panels = 0;
-  std::int64_t block = 0, blocks = 0;  // rows of a task
-  std::int64_t part = 0, parts = 0;    // panels of a task
-};
+constexpr Tile tile_shape{tile_rows, gemm_lanes};
 
 std::int64_t panel_columns(const Layout& l, std::int64_t panel) {
   return std::min<std::int64_t>(tile_columns, l.c.n() - panel * tile_columns);
 }
 
-std::int64_t parts_of(std::int64_t n, std::int64_t each) { return (n + each - 1) / each; }
-
-// As few tasks as give each slot the same work: each part of the columns packs its rows again.
-void cut_work(Layout& l, int slots) {
-  constexpr std::int64_t cache = 448 << 10;
-  std::int64_t tile = std::max<std::int64_t>(1, l.c.depth()) * tile_rows * 4;
-  std::int64_t tiles = std::max<std::int64_t>(1, parts_of(l.c.m(), tile_rows));
-  l.blocks = parts_of(tiles, std::min(tiles, std::clamp<std::int64_t>(cache / tile, 1, 64)));
-  if (l.blocks > 1) l.blocks = std::min(tiles, parts_of(l.blocks, slots) * slots);
-  l.block = parts_of(tiles, l.blocks) * tile_rows;
-  l.blocks = parts_of(tiles * tile_rows, l.block);
-  std::int64_t have = std::max<std::int64_t>(1, l.c.batch() * l.blocks), wanted = 1;
-  std::int64_t most = std::max<std::int64_t>(1, l.panels / (l.c.m() < tile_rows ? 1 : 2));
-  if (slots > 1 && have < 8 * slots) {
-    bool even = have % slots == 0 || (have == 1 && l.panels % slots == 0);
-    wanted = even ? slots : 4 * slots;
-  }
-  std::int64_t parts = std::clamp<std::int64_t>(parts_of(wanted, have), 1, most);
-  l.part = parts_of(l.panels, parts);
-  l.parts = l.part ? parts_of(l.panels, l.part) : 0;
-}
-
-Layout lay_out(Contraction c, int slots) {
-  Layout l;
-  l.c = std::move(c);
-  l.panels = (l.c.n() + tile_columns - 1) / tile_columns;
-  l.a_terms_run = is_run(l.c.ak, 0, l.c.depth());
-  l.a_rows_run = true;
-  for (std::int64_t m = 0; m < l.c.m(); m += tile_rows) {
-    std::int64_t rows = std::min<std::int64_t>(tile_rows, l.c.m() - m);
-    l.a_rows_run = l.a_rows_run && is_run(l.c.am, m, rows);
-    l.c_rows_run.push_back(is_run(l.c.cm, m, rows));
-  }
-  for (std::int64_t panel = 0; panel < l.panels; ++panel) {
-    l.b_run.push_back(is_run(l.c.bn, panel * tile_columns, panel_columns(l, panel)));
-    l.c_run.push_back(is_run(l.c.cn, panel * tile_columns, panel_columns(l, panel)));
-  }
-  if (l.c.depth() > 1) l.b_step = l.c.bk[1] - l.c.bk[0];
-  for (std::size_t k = 1; k < l.c.bk.size(); ++k)
-    if (l.c.bk[k] - l.c.bk[k - 1] != l.b_step) l.b_step = 0;
-  cut_work(l, slots);
-  return l;
-}
-
 // ---- packing
 
+// The rows of a tile: [group of terms][row][16].
 template <class T>
 HWY_NOINLINE void pack_rows(const Layout& l, Source<T> source, std::int64_t m, int rows, float* to) {
   auto [a, end] = source;
   const std::int64_t depth = l.c.depth(), *am = l.c.am.data() + m;
+  const T* starts[std::max(tile_rows, row_group)];
   if (l.a_terms_run && depth > 0) {
-    const T* starts[tile_rows_padded];
-    for (int r = 0; r < tile_rows_padded; ++r) starts[r] = a + l.c.ak[0] + am[std::min(r, rows - 1)];
-    return pack_turned(starts, rows, depth, to);
+    for (int r = 0; r < rows; ++r) starts[r] = a + l.c.ak[0] + am[r];
+    return pack_run_rows(starts, end, rows, depth, to);
   }
-  for (std::int64_t k = 0; k < depth; ++k, to += rows) {
-    const T* from = a + l.c.ak[at(k)];
-    if (l.a_rows_run) copy_row(from + am[0], end, rows, to);
-    else
-      for (int r = 0; r < rows; ++r) to[r] = widened(from[am[r]]);
+  for (std::int64_t k = 0; k < depth; k += row_group, to += rows * row_group) {
+    int n = static_cast<int>(std::min<std::int64_t>(row_group, depth - k));
+    for (int i = 0; i < n; ++i) starts[i] = a + l.c.ak[at(k + i)];
+    if (l.a_rows_run) {
+      for (int i = 0; i < n; ++i) starts[i] += am[0];
+      pack_run_terms(starts, end, rows, n, to);
+      continue;
+    }
+    for (int r = 0; r < rows; ++r)
+      for (int i = 0; i < n; ++i) to[r * row_group + i] = widened(starts[i][am[r]]);
   }
 }
 
@@ -153,14 +107,32 @@ template <class T, class U, class TB> struct Product {
 };
 
 struct Place {
-  std::int64_t batch = 0, m = 0, panel = 0;
+  std::int64_t batch = 0, tile = 0, m = 0, panel = 0;
   int rows = 0, columns = 0;
   const float* bias = nullptr;  // of all columns
 };
 
+// Whole rows of a tile that are biased and rounded, no more than one thing added.
+template <class Out>
+HWY_INLINE void store_rows(const float* c, const float* bias, int rows, const Finish<Out>& f,
+                           const std::int64_t* starts, std::int64_t base) {
+  const hn::ScalableTag<float> d;
+  auto low = hn::LoadU(d, bias), high = hn::LoadU(d, bias + gemm_lanes);
+  for (int r = 0; r < rows; ++r, c += tile_columns) {
+    std::int64_t to = base + starts[r];
+    auto x = hn::Add(hn::LoadU(d, c), low), y = hn::Add(hn::LoadU(d, c + gemm_lanes), high);
+    if (f.residual) {
+      x = hn::Add(x, load_wide(d, f.residual + to));
+      y = hn::Add(y, load_wide(d, f.residual + to + gemm_lanes));
+    }
+    store_rounded(d, x, f.out + to);
+    store_rounded(d, y, f.out + to + gemm_lanes);
+  }
+}
+
 // The tile c to where it belongs; `c` is followed by room for the turned tile.
 template <class Out> void store_tile(const Layout& l, float* c, const Place& place, Finish<Out> f) {
-  auto [batch, m, panel, rows, columns, bias] = place;
+  auto [batch, tile, m, panel, rows, columns, bias] = place;
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
   const float* own = bias + n;
   if (f.block) {
@@ -171,12 +143,14 @@ template <class Out> void store_tile(const Layout& l, float* c, const Place& pla
     own = no_bias;
   }
   if (l.c_run[at(panel)]) {
+    if (columns == tile_columns && f.before.is_none() && f.after.is_none())
+      return store_rows(c, own, rows, f, l.c.cm.data() + m, base + l.c.cn[at(n)]);
     for (int r = 0; r < rows; ++r)
       finish_run<gemm_lanes, true>(c + r * tile_columns, own, columns, f,
                                    base + l.c.cm[at(m + r)] + l.c.cn[at(n)]);
     return;
   }
-  if (l.c_rows_run[at(m / tile_rows)]) {
+  if (l.c_rows_run[at(tile)]) {
     float* turned = c + tile_rows_padded * tile_columns;
     turn_tile(c, rows, columns, turned);
     for (int j = 0; j < columns; ++j)
@@ -190,12 +164,59 @@ template <class Out> void store_tile(const Layout& l, float* c, const Place& pla
                           base + l.c.cm[at(m + r)] + l.c.cn[at(n + j)]);
 }
 
-std::size_t rows_bytes(const Layout& l) { return aligned_bytes((l.block * l.c.depth() + pack_slack) * 4); }
+std::size_t rows_bytes(const Layout& l) {
+  return aligned_bytes((l.rows_of_block * grouped(l.c.depth()) + pack_slack) * 4);
+}
 std::size_t panel_bytes(const Layout& l) {
   return aligned_bytes((tile_columns * l.c.depth() + pack_slack) * 4);
 }
 std::size_t slot_bytes(const Layout& l) {
   return rows_bytes(l) + panel_bytes(l) + aligned_bytes(tile_rows_padded * tile_columns * 8);
+}
+
+// A panel of B: packed (TB), or read where it is (U), or neither: then its copy in scratch is ready.
+template <class U, class TB> struct Panel {
+  const TB* ready = nullptr;
+  const U* direct = nullptr;
+  std::int64_t step = 0, width = 0;
+};
+
+template <class T, class U, class TB>
+HWY_INLINE Panel<U, TB> panel_of(const Product<T, U, TB>& p, std::int64_t batch, std::int64_t panel,
+                                 bool one_tile, float* own) {
+  const Layout& l = p.l;
+  std::int64_t column = panel * tile_columns, width = panel_width(l.c.n() - column);
+  Panel<U, TB> result{nullptr, nullptr, width, width};
+  if (p.panels) {
+    result.ready = p.panels + (batch * padded_columns(l.c.n()) + column) * l.c.depth();
+    return result;
+  }
+  const U* b = p.b + l.c.batch_b[at(batch)];
+  bool whole = l.b_step && l.b_run[at(panel)] && panel_columns(l, panel) == width;
+  if (whole && (one_tile || std::is_same_v<TB, Half>)) {
+    result.direct = b + l.c.bk[0] + l.c.bn[at(column)];
+    result.step = l.b_step;
+  } else {
+    pack_panel(l, b, p.b_end, panel, own);
+  }
+  return result;
+}
+
+// One tile. What the first of several reads as halves it leaves widened in `own`, for those that follow.
+template <class U, class TB>
+HWY_INLINE void multiply(Panel<U, TB>& b, const float* a, int rows, std::int64_t depth, bool last, float* c,
+                         float* own) {
+  bool keeps = std::is_same_v<TB, Half> && !last;
+  if (b.ready) {
+    if (keeps) rows_function<TB, std::is_same_v<TB, Half>>(rows, b.width)(a, b.ready, depth, b.step, c, own);
+    else rows_function<TB>(rows, b.width)(a, b.ready, depth, b.step, c, nullptr);
+  } else if (b.direct) {
+    if (keeps) rows_function<U, std::is_same_v<U, Half>>(rows, b.width)(a, b.direct, depth, b.step, c, own);
+    else rows_function<U>(rows, b.width)(a, b.direct, depth, b.step, c, nullptr);
+  } else {
+    rows_function<float>(rows, b.width)(a, own, depth, b.width, c, nullptr);
+  }
+  if (keeps) b.ready = nullptr, b.direct = nullptr;
 }
 
 // Task i: a block of rows and a part of the columns of one batch.
@@ -204,34 +225,22 @@ HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, std
                            std::byte* scratch) {
   const Layout& l = p.l;
   std::int64_t part = i % l.parts, block = i / l.parts % l.blocks, batch = i / l.parts / l.blocks,
-               depth = l.c.depth();
-  std::int64_t first = block * l.block, last = std::min(first + l.block, l.c.m());
+               depth = l.c.depth(), deep = grouped(depth);
   float* a = reinterpret_cast<float*>(scratch);
   float* own = reinterpret_cast<float*>(scratch + rows_bytes(l));
   float* c = reinterpret_cast<float*>(scratch + rows_bytes(l) + panel_bytes(l));
-  const T* from = p.a + l.c.batch_a[at(batch)];
-  for (std::int64_t m = first; m < last; m += tile_rows)
-    pack_rows(l, Source<T>{from, p.a_end}, m, static_cast<int>(std::min<std::int64_t>(tile_rows, last - m)),
-              a + (m - first) * depth);
-  std::int64_t panel_end = std::min((part + 1) * l.part, l.panels), packed = padded_columns(l.c.n()) * depth;
-  for (std::int64_t panel = part * l.part; panel < panel_end; ++panel) {
-    std::int64_t column = panel * tile_columns, width = panel_width(l.c.n() - column);
+  std::int64_t first = l.block_begin(block), last = l.block_begin(block + 1), start = l.tile_begin(first);
+  auto rows_of = [&](std::int64_t t) { return static_cast<int>(l.tile_begin(t + 1) - l.tile_begin(t)); };
+  for (std::int64_t t = first; t < last; ++t)
+    pack_rows(l, Source<T>{p.a + l.c.batch_a[at(batch)], p.a_end}, l.tile_begin(t), rows_of(t),
+              a + (l.tile_begin(t) - start) * deep);
+  for (std::int64_t panel = l.part_begin(part); panel < l.part_begin(part + 1); ++panel) {
+    Panel<U, TB> b = panel_of(p, batch, panel, last - first == 1, own);
     int columns = static_cast<int>(panel_columns(l, panel));
-    const TB* ready = p.panels ? p.panels + batch * packed + column * depth : nullptr;
-    const U* direct = nullptr;
-    if (!ready) {  // used once: read where it is
-      const U* b = p.b + l.c.batch_b[at(batch)];
-      if (l.c.m() <= tile_rows && l.b_step && l.b_run[at(panel)] && columns == width)
-        direct = b + l.c.bk[0] + l.c.bn[at(column)];
-      else pack_panel(l, b, p.b_end, panel, own);
-    }
-    for (std::int64_t m = first; m < last; m += tile_rows) {
-      int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - m));
-      const float* tile = a + (m - first) * depth;
-      if (ready) tile_function<TB>(rows, width)(tile, ready, depth, width, c);
-      else if (direct) tile_function<U>(rows, width)(tile, direct, depth, l.b_step, c);
-      else tile_function<float>(rows, width)(tile, own, depth, width, c);
-      store_tile(l, c, {batch, m, panel, rows, columns, p.bias}, f);
+    for (std::int64_t t = first; t < last; ++t) {
+      std::int64_t m = l.tile_begin(t);
+      multiply(b, a + (m - start) * deep, rows_of(t), depth, t + 1 == last, c, own);
+      store_tile(l, c, {batch, t, m, panel, rows_of(t), columns, p.bias}, f);
     }
   }
 }
@@ -245,7 +254,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
         slots_(request.machine.pool ? request.machine.pool->threads() : 1),
         b_(b_input),
         a_(1 - b_input),
-        l_(lay_out(std::move(c), slots_)) {
+        l_(lay_out(std::move(c), tile_shape, {}, slots_)) {
     slot_bytes_ = slot_bytes(l_);
     scratch = slot_bytes_ * at(slots_);
     a_size_ = volume(request.in[a_].shape);
@@ -269,7 +278,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
     Finish<Out> finish = finish_of<Out>(fused_, call);
     Product<T, U, TB> p{
         l_, a, a + a_size_, b, b + (b ? b_size_ : 0), panels_ ? data_of<TB>(panels_->data()) : nullptr, bias};
-    each_in_slots(call.pool, l_.c.batch() * l_.blocks * l_.parts, slots_, [&](std::int64_t i, int slot) {
+    each_in_slots(call.pool, l_.tasks(), slots_, [&](std::int64_t i, int slot) {
       run_task(p, finish, i, call.scratch + slot_bytes_ * at(slot));
     });
   }

@@ -11,13 +11,14 @@ inline std::size_t aligned_bytes(std::int64_t bytes) {
   return (static_cast<std::size_t>(bytes) + 63) / 64 * 64;
 }
 
-// body(task, slot) for all tasks; tasks are taken as slots become free.
+// body(task, slot) for all tasks; tasks are taken as slots become free. The first of each is always the same:
+// what the same core wrote before is still in its cache.
 template <class Body>
 void each_in_slots(const ThreadPool& pool, std::int64_t tasks, int slots, const Body& body) {
   if (tasks < slots) slots = static_cast<int>(tasks);
-  std::atomic<std::int64_t> next{0};
+  std::atomic<std::int64_t> next{slots};
   pool.each(slots, [&](std::int64_t slot) {
-    for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
+    for (std::int64_t i = slot; i < tasks; i = next.fetch_add(1, std::memory_order_relaxed))
       body(i, static_cast<int>(slot));
   });
 }
