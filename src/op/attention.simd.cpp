@@ -19,6 +19,7 @@
 #include "op/ops.h"
 #include "op/scalar.h"
 #include "op/slots.h"
+#include "op/view.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::HWY_NAMESPACE {
@@ -27,34 +28,50 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/math.inc"
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
+#include "simd/gemm_rows.inc"
 #include "simd/finish.inc"
 // clang-format on
 namespace {
 
+// Where the matrices of an operand are: one start per batch, steps between rows; columns lie together.
+struct Matrices {
+  std::vector<std::int64_t> starts = {};
+  std::int64_t step = 0;
+  std::int64_t end = 0;  // past the last element of all
+};
+
 struct Attention {
   std::int64_t batch = 0, queries = 0, keys = 0, width = 0, out_width = 0;  // width: of a query and a key
-  std::int64_t tiles = 1, blocks = 1;    // tiles of queries in a block, blocks in a batch
+  Matrices q = {}, k = {}, v = {}, out = {};
+  std::int64_t tiles = 1, blocks = 1;    // of queries: in a batch
   std::vector<std::int64_t> mask_batch;  // where the mask of a batch begins
-  std::int64_t mask_query = 0, mask_key = 0;
+  std::int64_t mask_query = 0, mask_key = 0, mask_end = 0;
   DType mask = DType::f32;
   bool masked = false;
-  bool direct = false;  // values are read where they are
+  std::int64_t tile_begin(std::int64_t t) const { return queries * t / tiles; }
+  std::int64_t block_begin(std::int64_t b) const { return tiles * b / blocks; }
 };
 
 // Scratch of one slot, in floats.
 struct Room {
-  std::int64_t queries, keys, values, scores, weights, tile, whole;
+  std::int64_t queries = 0, panel = 0, scores = 0, sums = 0, tile = 0, whole = 0;
 };
+
+std::int64_t rows_of_block(const Attention& a) {
+  std::int64_t most = 0;
+  for (std::int64_t b = 0; b < a.blocks; ++b)
+    most = std::max(most, a.tile_begin(a.block_begin(b + 1)) - a.tile_begin(a.block_begin(b)));
+  return most;
+}
 
 Room room_of(const Attention& a) {
   auto rounded = [](std::int64_t n) { return (n + pack_slack + 15) / 16 * 16; };
+  std::int64_t rows = rows_of_block(a);
   Room r;
-  r.queries = 0;
-  r.keys = r.queries + rounded(a.tiles * tile_rows * a.width);
-  r.values = r.keys + rounded(tile_columns * a.width);
-  r.scores = r.values + (a.direct ? 0 : rounded(padded_columns(a.out_width) * a.keys));
-  r.weights = r.scores + rounded(a.tiles * tile_rows_padded * (a.keys + tile_columns));
-  r.tile = r.weights + rounded(tile_rows * a.keys);
+  r.panel = r.queries + rounded(rows * grouped(a.width));
+  r.scores = r.panel + rounded(tile_columns * std::max(a.width, a.keys));
+  r.sums = r.scores + rounded(rows * (grouped(a.keys) + row_group));
+  r.tile = r.sums + rounded(rows);
   r.whole = r.tile + rounded(tile_rows_padded * tile_columns);
   return r;
 }
@@ -67,123 +84,180 @@ template <class T> struct AttentionRun {
   T* out;
 };
 
-// c[row][column] += mask of so many rows and columns.
+struct TileRange {  // the tiles of a block
+  std::int64_t first = 0, last = 0, start = 0;
+};
+
+inline constexpr int piece = std::min(row_group, tile_columns);  // of a row of scores that is placed at once
+
+// x[n] += the mask from `at` on.
 template <class M>
-HWY_INLINE void add_mask(const Attention& a, const M* mask, int rows, int columns, float* c) {
-  for (int r = 0; r < rows; ++r)
-    for (int j = 0; j < columns; ++j) {
-      const M& m = mask[r * a.mask_query + j * a.mask_key];
-      float& score = c[r * tile_columns + j];
-      if constexpr (std::is_same_v<M, bool>) score = m ? score : -std::numeric_limits<float>::infinity();
-      else score += widened(m);
+HWY_INLINE void add_mask(const Attention& a, const M* mask, std::int64_t at, int n, float* x) {
+  const M* m = mask + at;
+  if constexpr (!std::is_same_v<M, bool>) {
+    if (n == piece && a.mask_key == 1 && a.mask_end - at >= piece) {
+      for (int i = 0; i < piece; i += lanes) store(load(x + i) + load(m + i), x + i);
+      return;
     }
-}
-
-void add_mask(const Attention& a, const std::byte* mask, int rows, int columns, float* c) {
-  if (a.mask == DType::boolean) add_mask(a, reinterpret_cast<const bool*>(mask), rows, columns, c);
-  else if (a.mask == DType::f16) add_mask(a, reinterpret_cast<const Half*>(mask), rows, columns, c);
-  else add_mask(a, reinterpret_cast<const float*>(mask), rows, columns, c);
-}
-
-// weights[key][rows] = exp(score - largest of the row), from scores[key][tile_rows_padded]; sums per row.
-HWY_NOINLINE void exponentials(const float* scores, std::int64_t keys, int rows, float* weights,
-                               float* sums) {
-  for (int r = 0; r < rows; r += lanes) {
-    Real top = -std::numeric_limits<double>::infinity(), sum = 0;
-    for (std::int64_t s = 0; s < keys; ++s) top = hn::Max(load(scores + s * tile_rows_padded + r).v, top.v);
-    for (std::int64_t s = 0; s < keys; ++s) {
-      Real e = exp(load(scores + s * tile_rows_padded + r) - top);
-      sum = sum + e;
-      if (r == 0 && rows <= lanes) {
-        store(e, weights + s * rows);  // what is written past the row is overwritten by the next one
-      } else {
-        alignas(64) float some[lanes];
-        store(e, some);
-        for (int i = 0; i < lanes && r + i < rows; ++i) weights[s * rows + r + i] = some[i];
-      }
-    }
-    store(sum, sums + r);
+  }
+  for (int i = 0; i < n; ++i) {
+    if constexpr (std::is_same_v<M, bool>)
+      x[i] = m[i * a.mask_key] ? x[i] : -std::numeric_limits<float>::infinity();
+    else x[i] += widened(m[i * a.mask_key]);
   }
 }
 
-template <class T> HWY_NOINLINE void pack_values(const Attention& a, const T* v, const T* end, float* to) {
-  for (std::int64_t column = 0; column < a.out_width; column += tile_columns) {
-    std::int64_t width = panel_width(a.out_width - column);
-    int columns = static_cast<int>(std::min(width, a.out_width - column));
-    for (std::int64_t s = 0; s < a.keys; ++s, to += width) {
-      copy_row(v + s * a.out_width + column, end, columns, to);
-      for (std::int64_t j = columns; j < width; ++j) to[j] = 0;
-    }
-  }
+void add_mask(const Attention& a, const std::byte* mask, std::int64_t at, int n, float* x) {
+  if (a.mask == DType::boolean) add_mask(a, reinterpret_cast<const bool*>(mask), at, n, x);
+  else if (a.mask == DType::f16) add_mask(a, reinterpret_cast<const Half*>(mask), at, n, x);
+  else add_mask(a, reinterpret_cast<const float*>(mask), at, n, x);
 }
 
-// Scores of all tiles of a block: [tile][key][tile_rows_padded].
+struct Spot {  // of a tile of scores
+  std::int64_t batch = 0, query = 0, key = 0;
+  int rows = 0, columns = 0;
+};
+
+// c[rows][tile_columns] to scores[group][rows][16]. What is beyond the last key in its group is -infinity,
+// whose exponential is 0.
 template <class T>
-HWY_NOINLINE void score(const AttentionRun<T>& r, std::int64_t batch, std::int64_t first, std::int64_t last,
-                        float* base) {
+HWY_INLINE void place_scores(const AttentionRun<T>& r, const float* c, const Spot& s, float* scores) {
   const Attention& a = r.a;
-  float *packed = base + r.room.keys, *c = base + r.room.tile;
-  const T* k = r.k + batch * a.keys * a.width;
+  for (int column = 0; column < s.columns; column += piece) {
+    int n = std::min(s.columns - column, piece);
+    std::int64_t key = s.key + column;
+    float* to = scores + key / row_group * s.rows * row_group + key % row_group;
+    for (int row = 0; row < s.rows; ++row, to += row_group) {
+      const float* from = c + row * tile_columns + column;
+      for (int i = 0; i < piece; i += lanes) store(load(from + i), to + i);
+      if (a.masked)
+        add_mask(a, r.mask,
+                 a.mask_batch[static_cast<std::size_t>(s.batch)] + (s.query + row) * a.mask_query +
+                     key * a.mask_key,
+                 n, to);
+      if (key + n == a.keys)
+        for (std::int64_t i = n; i < row_group - key % row_group; ++i)
+          to[i] = -std::numeric_limits<float>::infinity();
+    }
+  }
+}
+
+// scores[group][rows][16] become exp(score - largest of the row) where they are; sums per row.
+HWY_NOINLINE void exponentials(float* scores, std::int64_t keys, int rows, float* sums) {
+  std::int64_t groups = grouped(keys) / row_group, step = static_cast<std::int64_t>(rows) * row_group;
+  for (int r = 0; r < rows; ++r) {
+    float* row = scores + r * row_group;
+    auto top = hn::Set(f32, -std::numeric_limits<float>::infinity());
+    for (std::int64_t g = 0; g < groups; ++g)
+      for (int i = 0; i < row_group; i += lanes) top = hn::Max(load(row + g * step + i).v, top);
+    Real most = hn::MaxOfLanes(f32, top), sum = 0;
+    for (std::int64_t g = 0; g < groups; ++g)
+      for (int i = 0; i < row_group; i += lanes) {
+        Real e = exp(load(row + g * step + i) - most);
+        store(e, row + g * step + i);
+        sum = sum + e;
+      }
+    sums[r] = hn::GetLane(hn::SumOfLanes(f32, sum.v));
+  }
+}
+
+template <class T>
+HWY_NOINLINE void pack_queries(const AttentionRun<T>& r, std::int64_t batch, TileRange t, float* to) {
+  const Attention& a = r.a;
+  Real scale = 1 / std::sqrt(static_cast<double>(a.width));
+  const T* q = r.q + a.q.starts[static_cast<std::size_t>(batch)];
+  for (std::int64_t tile = t.first; tile < t.last; ++tile) {
+    std::int64_t m = a.tile_begin(tile), rows = a.tile_begin(tile + 1) - m;
+    const T* starts[tile_rows];
+    for (int i = 0; i < rows; ++i) starts[i] = q + (m + i) * a.q.step;
+    pack_run_rows(starts, r.q + a.q.end, static_cast<int>(rows), a.width, to);
+    for (std::int64_t e = 0; e < rows * grouped(a.width); e += lanes) store(load(to + e) * scale, to + e);
+    to += rows * grouped(a.width);
+  }
+}
+
+// Scores of all tiles of a block: [tile][group of keys][row][16].
+template <class T>
+HWY_NOINLINE void score(const AttentionRun<T>& r, std::int64_t batch, TileRange t, float* base) {
+  const Attention& a = r.a;
+  float *packed = base + r.room.panel, *c = base + r.room.tile;
+  const T* k = r.k + a.k.starts[static_cast<std::size_t>(batch)];
   for (std::int64_t key = 0; key < a.keys; key += tile_columns) {
     std::int64_t left = a.keys - key, width = panel_width(left);
     int columns = static_cast<int>(std::min<std::int64_t>(left, tile_columns));
     const T* starts[tile_columns];
-    for (int j = 0; j < width; ++j) starts[j] = k + (key + std::min(j, columns - 1)) * a.width;
+    for (int j = 0; j < width; ++j) starts[j] = k + (key + std::min(j, columns - 1)) * a.k.step;
     pack_turned(starts, static_cast<int>(width), a.width, packed);
-    for (std::int64_t m = first; m < last; m += tile_rows) {
-      int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - m));
-      tile_function<float>(rows, width)(base + r.room.queries + (m - first) * a.width, packed, a.width, width,
-                                        c);
-      if (a.masked) {
-        std::int64_t at = a.mask_batch[static_cast<std::size_t>(batch)] + m * a.mask_query + key * a.mask_key;
-        add_mask(a, r.mask + bytes_of(a.mask, at), rows, columns, c);
-      }
-      std::int64_t tile = (m - first) / tile_rows;
-      turn_tile(c, rows, columns,
-                base + r.room.scores + (tile * (a.keys + tile_columns) + key) * tile_rows_padded);
+    for (std::int64_t tile = t.first; tile < t.last; ++tile) {
+      std::int64_t m = a.tile_begin(tile), at = m - t.start;
+      int rows = static_cast<int>(a.tile_begin(tile + 1) - m);
+      rows_function<float>(rows, width)(base + r.room.queries + at * grouped(a.width), packed, a.width, width,
+                                        c, nullptr);
+      place_scores(r, c, {batch, m, key, rows, columns}, base + r.room.scores + at * grouped(a.keys));
     }
+  }
+}
+
+// values[keys][columns from `column`] as a panel in scratch.
+template <class T>
+HWY_NOINLINE void pack_values(const AttentionRun<T>& r, std::int64_t batch, std::int64_t column, float* to) {
+  const Attention& a = r.a;
+  std::int64_t width = panel_width(a.out_width - column);
+  int columns = static_cast<int>(std::min(width, a.out_width - column));
+  const T* v = r.v + a.v.starts[static_cast<std::size_t>(batch)] + column;
+  for (std::int64_t s = 0; s < a.keys; ++s, to += width) {
+    copy_row(v + s * a.v.step, r.v + a.v.end, columns, to);
+    for (std::int64_t j = columns; j < width; ++j) to[j] = 0;
   }
 }
 
 // A block of queries of one batch.
 template <class T> HWY_NOINLINE void attend(const AttentionRun<T>& r, std::int64_t i, float* base) {
   const Attention& a = r.a;
-  std::int64_t batch = i / a.blocks, first = i % a.blocks * a.tiles * tile_rows;
-  std::int64_t last = std::min(first + a.tiles * tile_rows, a.queries);
-  float scale = 1 / std::sqrt(static_cast<float>(a.width));
-  for (std::int64_t m = first; m < last; m += tile_rows) {
-    int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - m));
-    const T* starts[tile_rows_padded];
-    for (int j = 0; j < tile_rows_padded; ++j)
-      starts[j] = r.q + (batch * a.queries + m + std::min(j, rows - 1)) * a.width;
-    float* to = base + r.room.queries + (m - first) * a.width;
-    pack_turned(starts, rows, a.width, to);
-    for (std::int64_t e = 0; e < rows * a.width; ++e) to[e] *= scale;
+  std::int64_t batch = i / a.blocks, block = i % a.blocks;
+  TileRange t{a.block_begin(block), a.block_begin(block + 1), a.tile_begin(a.block_begin(block))};
+  pack_queries(r, batch, t, base + r.room.queries);
+  score(r, batch, t, base);
+  float *c = base + r.room.tile, *sums = base + r.room.sums, *scores = base + r.room.scores;
+  auto rows_of = [&](std::int64_t tile) {
+    return static_cast<int>(a.tile_begin(tile + 1) - a.tile_begin(tile));
+  };
+  for (std::int64_t tile = t.first; tile < t.last; ++tile) {
+    std::int64_t at = a.tile_begin(tile) - t.start;
+    exponentials(scores + at * grouped(a.keys), a.keys, rows_of(tile), sums + at);
   }
-  score(r, batch, first, last, base);
-  const T *v = r.v + batch * a.keys * a.out_width, *end = r.v + a.batch * a.keys * a.out_width;
-  if (!a.direct) pack_values(a, v, end, base + r.room.values);
-  float *c = base + r.room.tile, *weights = base + r.room.weights;
-  alignas(64) float sums[tile_rows_padded + 16];
-  for (std::int64_t m = first; m < last; m += tile_rows) {
-    int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, last - m));
-    std::int64_t tile = (m - first) / tile_rows;
-    exponentials(base + r.room.scores + tile * (a.keys + tile_columns) * tile_rows_padded, a.keys, rows,
-                 weights, sums);
-    for (std::int64_t column = 0; column < a.out_width; column += tile_columns) {
-      std::int64_t left = a.out_width - column, width = panel_width(left);
-      int columns = static_cast<int>(std::min<std::int64_t>(left, tile_columns));
-      if (a.direct) tile_function<T>(rows, width)(weights, v + column, a.keys, a.out_width, c);
-      else
-        tile_function<float>(rows, width)(weights, base + r.room.values + column * a.keys, a.keys, width, c);
+  for (std::int64_t column = 0; column < a.out_width; column += tile_columns) {
+    std::int64_t left = a.out_width - column, width = panel_width(left);
+    pack_values(r, batch, column, base + r.room.panel);
+    for (std::int64_t tile = t.first; tile < t.last; ++tile) {
+      std::int64_t m = a.tile_begin(tile), at = m - t.start;
+      int rows = rows_of(tile), columns = static_cast<int>(std::min<std::int64_t>(left, tile_columns));
+      rows_function<float>(rows, width)(scores + at * grouped(a.keys), base + r.room.panel, a.keys, width, c,
+                                        nullptr);
       for (int row = 0; row < rows; ++row) {
         float* from = c + row * tile_columns;
-        Real inverse = 1 / static_cast<double>(sums[row]);
+        Real inverse = 1 / static_cast<double>(sums[at + row]);
         for (std::int64_t j = 0; j < width; j += lanes) store(load(from + j) * inverse, from + j);
-        finish_run<gemm_lanes, true>(from, no_bias, columns, Finish<T>{.out = r.out},
-                                     (batch * a.queries + m + row) * a.out_width + column);
+        finish_run<gemm_lanes, true>(
+            from, no_bias, columns, Finish<T>{.out = r.out},
+            a.out.starts[static_cast<std::size_t>(batch)] + (m + row) * a.out.step + column);
       }
     }
+  }
+}
+
+// Blocks whose scores stay in the second cache, and as many as give each slot the same work.
+void cut_queries(Attention& a, int slots) {
+  constexpr std::int64_t cache = 448 << 10;
+  a.tiles = std::max<std::int64_t>(1, (a.queries + tile_rows - 1) / tile_rows);
+  std::int64_t fit = std::max<std::int64_t>(1, cache / (4 * tile_rows * (a.keys + a.width)));
+  std::int64_t least = (a.tiles + fit - 1) / fit;
+  double best = 0;
+  for (std::int64_t blocks = least; blocks <= std::min(a.tiles, least + 4 * slots); ++blocks) {
+    double tiles = static_cast<double>((a.tiles + blocks - 1) / blocks);
+    double rounds = static_cast<double>((a.batch * blocks + slots - 1) / slots);
+    double cost = rounds * (tiles * 30 + 16);  // packing keys and values costs half a tile
+    if (best == 0 || cost < best) best = cost, a.blocks = blocks;
   }
 }
 
@@ -191,12 +265,7 @@ template <class T> class AttentionKernel final : public Kernel {
  public:
   AttentionKernel(const KernelRequest& request, Attention a)
       : a_(std::move(a)), slots_(request.machine.pool ? request.machine.pool->threads() : 1) {
-    std::int64_t tiles = (a_.queries + tile_rows - 1) / tile_rows;
-    constexpr std::int64_t cache = 512 << 10;
-    std::int64_t fit = cache / (4 * tile_rows_padded * std::max<std::int64_t>(1, a_.keys));
-    a_.tiles = std::clamp<std::int64_t>(std::min<std::int64_t>(fit, tiles), 1, 8);
-    while (a_.tiles > 1 && a_.batch * ((tiles + a_.tiles - 1) / a_.tiles) < 2 * slots_) --a_.tiles;
-    a_.blocks = (tiles + a_.tiles - 1) / a_.tiles;
+    cut_queries(a_, slots_);
     room_ = room_of(a_);
     slot_bytes_ = aligned_bytes(room_.whole * 4);
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
@@ -212,9 +281,10 @@ template <class T> class AttentionKernel final : public Kernel {
                       call.input<T>(2),
                       a_.masked ? call.in[3] : nullptr,
                       call.output<T>(0)};
-    each_in_slots(call.pool, a_.batch * a_.blocks, slots_, [&](std::int64_t i, int slot) {
-      attend(r, i, reinterpret_cast<float*>(call.scratch + slot_bytes_ * static_cast<std::size_t>(slot)));
-    });
+    each_in_slots(
+        call.pool, a_.queries > 0 ? a_.batch * a_.blocks : 0, slots_, [&](std::int64_t i, int slot) {
+          attend(r, i, reinterpret_cast<float*>(call.scratch + slot_bytes_ * static_cast<std::size_t>(slot)));
+        });
   }
 
  private:
@@ -232,11 +302,21 @@ void place_mask(Attention& a, const Type& mask, std::span<const Dim> scores) {
   for (std::size_t d = 0; d < own.size(); ++d)
     if (mask.shape[d] != 1) steps[d + skip] = own[d];
   a.mask_query = steps[scores.size() - 2], a.mask_key = steps[scores.size() - 1];
+  a.mask_end = volume(mask.shape);
   for (std::int64_t b = 0; b < a.batch; ++b) {
     std::int64_t at = 0, left = b;
     for (std::size_t d = scores.size() - 2; d-- > 0;) at += left % scores[d] * steps[d], left /= scores[d];
     a.mask_batch.push_back(at);
   }
+}
+
+// False where columns do not lie together.
+bool place_matrices(const View* view, std::span<const Dim> shape, Matrices& to) {
+  View dense = dense_view(volume(shape));
+  auto found = lattice(view ? *view : dense, shape, shape.size() - 2);
+  if (!found || (shape.back() > 1 && found->steps[1] != 1)) return false;
+  to.starts = std::move(found->starts), to.step = found->steps[0], to.end = reach(view ? *view : dense);
+  return true;
 }
 
 std::unique_ptr<Kernel> make_attention(const KernelRequest& request) {
@@ -251,9 +331,13 @@ std::unique_ptr<Kernel> make_attention(const KernelRequest& request) {
   std::size_t r = q.size();
   Attention a;
   a.queries = q[r - 2], a.keys = k[r - 2], a.width = q[r - 1], a.out_width = v[r - 1];
-  if (a.keys < 1 || a.width < 1) return nullptr;
   a.batch = volume(std::span(q).first(r - 2));
-  a.direct = a.out_width % gemm_lanes == 0;
+  if (a.keys < 1 || a.width < 1 || a.queries < 1 || a.out_width < 1 || a.batch < 1 || request.view(3))
+    return nullptr;
+  if (!place_matrices(request.view(0), q, a.q) || !place_matrices(request.view(1), k, a.k) ||
+      !place_matrices(request.view(2), v, a.v) ||
+      !place_matrices(request.view(request.in.size()), request.out[0].shape, a.out))
+    return nullptr;
   Shape scores = q;
   scores[r - 1] = a.keys;
   if (request.has(3)) place_mask(a, request.in[3], scores);
@@ -264,7 +348,7 @@ std::unique_ptr<Kernel> make_attention(const KernelRequest& request) {
 }  // namespace
 
 constexpr KernelRow rows[] = {
-    {&ops::scaled_dot_product_attention, "attention", make_attention},
+    {&ops::scaled_dot_product_attention, "attention", make_attention, true},
 };
 
 }  // namespace tl::HWY_NAMESPACE

@@ -31,6 +31,8 @@ struct Compressed {
   std::vector<Tensor> inputs = {};  // an empty tensor is an absent one
 };
 
+struct View;  // op/view.h
+
 struct KernelRequest {
   const OpDef& op;
   const Attrs& attrs;
@@ -44,6 +46,10 @@ struct KernelRequest {
   bool has(std::size_t i) const { return i < given.size() && given[i]; }
   // Constants that stay as they are stored if the kernel packs them: these are not among `constants`.
   std::span<const Compressed* const> compressed = {};
+  // Per input and then of the first output: where its elements are in another value's memory, or null. Only
+  // rows that say so are asked with these.
+  std::span<const View* const> views = {};
+  const View* view(std::size_t i) const { return i < views.size() ? views[i] : nullptr; }
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
   const Compressed* compressed_constant(std::size_t i) const {
     return i < compressed.size() ? compressed[i] : nullptr;
@@ -76,6 +82,7 @@ struct KernelRow {
   const OpDef* op;
   std::string_view name;  // shown by the profile: "conv_direct", "gemm"
   MakeKernel* make;
+  bool views = false;  // takes a request's views
 };
 using KernelTable = std::span<const KernelRow>;
 

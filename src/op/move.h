@@ -8,6 +8,8 @@
 
 namespace tl {
 
+struct KernelRequest;
+
 struct Axis {  // strides in elements; 0 repeats, below 0 runs backwards
   std::int64_t count = 1, from = 0, to = 0;
 };
@@ -84,6 +86,10 @@ template <ListMoves* list> void move_reference(const ReferenceCall& call) { refe
 
 // The same copy with fewer axes, the last of them the best to run over; false if there is nothing to copy.
 bool simplify(Move&);
+
+// What the operation of a request copies, simplified, if that is all it does and known beforehand; else
+// nothing.
+std::vector<Move> moves_of(const KernelRequest&);
 
 // Runs a simplified move over elements of 1, 2, 4, 8 or 16 bytes.
 void run_move(const Move&, std::size_t element, const std::byte* from, std::byte* to);

@@ -41,6 +41,8 @@ class MoveKernel : public Kernel {
     });
   }
 
+  std::vector<Move> moves() const { return listed_ ? moves_ : std::vector<Move>(); }
+
   void run(const KernelCall& call) const noexcept override {
     if (listed_) {
       for (const Move& m : moves_) move(m, call);
@@ -160,6 +162,16 @@ constexpr KernelRow rows[] = {
 };
 
 }  // namespace
+
+std::vector<Move> moves_of(const KernelRequest& request) {
+  for (const KernelRow& row : rows) {
+    if (row.op != &request.op) continue;
+    std::unique_ptr<Kernel> kernel = row.make(request);
+    const auto* move = dynamic_cast<const MoveKernel*>(kernel.get());
+    return move ? move->moves() : std::vector<Move>();
+  }
+  return {};
+}
 
 namespace kernels {
 KernelTable move(Isa) { return rows; }

@@ -10,8 +10,12 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, const std::function<bool(const Fused&)>& fits)
-      : graph_(graph), fits_(fits), readers_(graph.value_count()), made_(graph.value_count(), -1) {
+  Fuser(const Graph& graph, const Views& views, const std::function<bool(const Fused&)>& fits)
+      : graph_(graph),
+        views_(views),
+        fits_(fits),
+        readers_(graph.value_count()),
+        made_(graph.value_count(), -1) {
     const std::vector<Node>& nodes = graph.body.nodes;
     for (std::size_t k = 0; k < nodes.size(); ++k) {
       count(nodes[k], static_cast<int>(k));
@@ -29,8 +33,10 @@ class Fuser {
       if (taken[k]) continue;
       Fused step = start(nodes[k]);
       if (nodes[k].blocks.empty() && nodes[k].outputs.size() == 1 &&
-          !has(nodes[k].op->traits, Traits::elementwise))
+          !has(nodes[k].op->traits, Traits::elementwise)) {
         grow(step, taken);
+        move_out(step, taken);
+      }
       steps.push_back(std::move(step));
     }
     return sorted(std::move(steps));
@@ -51,6 +57,25 @@ class Fuser {
   }
 
   static Fused start(const Node& node) { return {&node, {}, node.inputs, {}}; }
+
+  // The only reader reorders all of the result.
+  void move_out(Fused& step, std::vector<bool>& taken) {
+    ValueId result = step.outputs().front();
+    if (readers_[index(result)].count != 1 || readers_[index(result)].last < 0) return;
+    auto k = static_cast<std::size_t>(readers_[index(result)].last);
+    const Node& next = graph_.body.nodes[k];
+    if (taken[k] || next.outputs.size() != 1 || next.inputs.front() != result) return;
+    std::optional<View> view = views_.moved(next);
+    if (!view || view->is_dense()) return;
+    Fused longer = step;
+    longer.moved = &next;
+    longer.views.resize(longer.inputs.size() + 1);
+    longer.views.back() = std::move(view);
+    longer.stands_for = longer.inputs;
+    if (!fits_(longer)) return;
+    step = std::move(longer);
+    taken[k] = true;
+  }
 
   void grow(Fused& step, std::vector<bool>& taken) {
     while (true) {
@@ -87,13 +112,14 @@ class Fuser {
 
   // A step runs where its last node stood: only there are all its operands computed.
   std::vector<Fused> sorted(std::vector<Fused> steps) {
-    auto position = [&](const Fused& step) { return step.post.empty() ? step.node : step.post.back(); };
+    auto position = [&](const Fused& step) { return &step.last(); };
     std::stable_sort(steps.begin(), steps.end(),
                      [&](const Fused& a, const Fused& b) { return position(a) < position(b); });
     return steps;
   }
 
   const Graph& graph_;
+  const Views& views_;
   const std::function<bool(const Fused&)>& fits_;
   std::vector<Readers> readers_;
   std::vector<int> made_;
@@ -101,8 +127,9 @@ class Fuser {
 
 }  // namespace
 
-std::vector<Fused> fuse(const Graph& graph, const std::function<bool(const Fused&)>& fits) {
-  return Fuser(graph, fits).run();
+std::vector<Fused> fuse(const Graph& graph, const Views& views,
+                        const std::function<bool(const Fused&)>& fits) {
+  return Fuser(graph, views, fits).run();
 }
 
 }  // namespace tl::plan

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "op/ops.h"
+#include "pass/attention.h"
+#include "pass/norm.h"
 #include "pass/simplify.h"
 #include "pass/specialize.h"
 #include "plan/blocked.h"
@@ -58,6 +60,9 @@ Graph made_ready(const Graph& graph, std::span<const Type> types, const Machine&
   pass::drop_no_ops(ready);
   pass::square_powers(ready);
   pass::merge_duplicates(ready);
+  bool joined = pass::join_attention(ready);
+  joined = pass::join_norms(ready) || joined;
+  if (joined) pass::drop_unused(ready);
   verify(ready, "plan");
   return ready;
 }

@@ -83,6 +83,41 @@ Tensor run_once(const plan::Plan& plan, const Tensor& x) {
 
 }  // namespace
 
+TEST_CASE("attention reads heads where a projection left them, and writes where the next reads") {
+  // The second output keeps the scores from being joined: the way of separate steps.
+  const std::string text = R"(graph main(%x: fp32[9, 1, 48]) {
+  %q0: fp32[9, 1, 16], %k0: fp32[9, 1, 16], %v0: fp32[9, 1, 16] = split(%x) {num_splits=3, axis=-1}
+  %shape: int32[3] = constant [9, 4, 4]
+  %q1: fp32[9, 4, 4] = reshape(%q0, %shape)
+  %k1: fp32[9, 4, 4] = reshape(%k0, %shape)
+  %v1: fp32[9, 4, 4] = reshape(%v0, %shape)
+  %half: fp32[] = constant [0.5]
+  %q2: fp32[9, 4, 4] = mul(%q1, %half)
+  %q: fp32[4, 9, 4] = transpose(%q2) {perm=[1, 0, 2]}
+  %k: fp32[4, 4, 9] = transpose(%k1) {perm=[1, 2, 0]}
+  %v: fp32[4, 9, 4] = transpose(%v1) {perm=[1, 0, 2]}
+  %s: fp32[4, 9, 9] = matmul(%q, %k)
+  %p: fp32[4, 9, 9] = softmax(%s) {axis=-1}
+  %o: fp32[4, 9, 4] = matmul(%p, %v)
+  %t: fp32[9, 4, 4] = transpose(%o) {perm=[1, 0, 2]}
+  %flat: int32[2] = constant [9, 16]
+  %y: fp32[9, 16] = reshape(%t, %flat)
+  return %y as "y")";
+  Graph joined = parse_graph(text + "\n}\n"), apart = parse_graph(text + ", %s as \"s\"\n}\n");
+  Machine machine{best_isa(), &two_threads};
+  const Type type(DType::f32, {9, 1, 48});
+  Tensor x = ramp(type, -2);
+  std::vector<RunValue> one, two;
+  auto plan = plan::Plan::make(joined, {&type, 1}, machine);
+  plan->run(std::vector<RunValue>{x}, one);
+  plan::Plan::make(apart, {&type, 1}, machine)->run(std::vector<RunValue>{x}, two);
+  std::vector<double> a = to_doubles(std::get<Tensor>(one[0])), b = to_doubles(std::get<Tensor>(two[0]));
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == doctest::Approx(b[i]).epsilon(1e-4));
+  CHECK(plan->describe().find("transpose") == std::string::npos);
+  CHECK(plan->describe().find("split") == std::string::npos);
+}
+
 TEST_CASE("fusing changes no more than the roundings it saves") {
   Graph graph = parse_graph(network);
   Tensor x = ramp(graph.type(graph.body.inputs[0]), -0.3);

@@ -13,6 +13,7 @@
 #include "plan/fuse.h"
 #include "plan/memory.h"
 #include "plan/node.h"
+#include "plan/view.h"
 #include "plan/weights.h"
 
 namespace tl::plan {
@@ -45,7 +46,10 @@ struct Arena {
 class StaticPlan final : public Plan {
  public:
   StaticPlan(Graph graph, const Machine& machine, const Options& options)
-      : graph_(std::move(graph)), machine_(machine), weights_(graph_, machine, options.release_weights) {
+      : graph_(std::move(graph)),
+        machine_(machine),
+        weights_(graph_, machine, options.release_weights),
+        views_(graph_, machine_) {
     locations_.resize(graph_.value_count());
     make_steps(options.fuse);
     for (ValueId v : graph_.body.outputs) weights_.keep(v);
@@ -80,17 +84,44 @@ class StaticPlan final : public Plan {
 
   const Type& type(ValueId v) const { return graph_.type(v); }
 
-  Compute compute_of(const Fused& what) {
+  // Reads inputs where they come from if there is a kernel that can, and says so in `what`.
+  Compute compute_of(Fused& what) {
+    Fused viewed = looked_up(what);
+    if (!viewed.views.empty()) {
+      Compute compute = compute_as(viewed);
+      if (compute.kernel()) what = std::move(viewed);
+      if (compute.kernel() || what.moved) return compute;
+    }
+    return compute_as(what);
+  }
+
+  Fused looked_up(const Fused& what) const {
+    Fused viewed = what;
+    for (std::size_t i = 0; i < what.node->inputs.size(); ++i) {
+      const Views::Source* source = views_.of(what.inputs[i]);
+      if (!source || source->view.is_dense()) continue;
+      if (viewed.views.empty()) viewed.views.resize(what.inputs.size() + 1), viewed.stands_for = what.inputs;
+      viewed.inputs[i] = source->root;
+      viewed.views[i] = source->view;
+    }
+    return viewed;
+  }
+
+  Compute compute_as(const Fused& what) {
     std::vector<Type> in, out;
     std::unique_ptr<bool[]> given(new bool[what.inputs.size() + 1]());
     for (std::size_t i = 0; i < what.inputs.size(); ++i) {
       given[i] = what.inputs[i] != no_value;
-      in.push_back(given[i] ? type(what.inputs[i]) : Type());
+      in.push_back(given[i] ? type(what.views.empty() ? what.inputs[i] : what.stands_for[i]) : Type());
     }
-    for (ValueId v : what.outputs()) out.push_back(type(v));
+    const Node& result = what.post.empty() ? *what.node : *what.post.back();
+    for (ValueId v : result.outputs) out.push_back(type(v));
+    std::vector<const View*> views;
+    for (const std::optional<View>& view : what.views) views.push_back(view ? &*view : nullptr);
     std::span<const bool> there(given.get(), what.inputs.size());
     const Node& node = *what.node;
     KernelRequest request{*node.op, node.attrs, in, there, {}, out, machine_, what.ops};
+    request.views = views;
     if (std::optional<Compute> compute = compute_compressed(what, request)) return std::move(*compute);
     std::vector<Tensor> known;
     std::vector<const Tensor*> constants;
@@ -138,6 +169,7 @@ class StaticPlan final : public Plan {
     const OpDef* op = what.node->op;
     bool view = has(op->traits, Traits::view) && what.post.empty() && what.inputs.front() != no_value;
     if (view && !graph_.value(what.inputs.front()).is_constant()) return Step::Kind::view;
+    if (what.post.empty() && !what.moved && views_.is_dense(*what.node)) return Step::Kind::view;
     if (op == &ops::read_state) return Step::Kind::read_state;
     if (op == &ops::write_state) return Step::Kind::write_state;
     if (op->evaluate) return Step::Kind::evaluate;
@@ -146,21 +178,23 @@ class StaticPlan final : public Plan {
 
   void make_steps(bool with_fusion) {
     std::uint64_t random_steps = 0;
-    std::map<const Node*, Compute> fused;  // made while asking whether they fit
-    auto fits = [&](const Fused& what) {
-      if (weights_.is_waiting(*what.node)) return false;
+    std::map<const Node*, std::pair<Fused, Compute>> fused;  // made while asking whether they fit
+    auto fits = [&](const Fused& asked) {
+      if (weights_.is_waiting(*asked.node)) return false;
+      Fused what = asked;
       Compute compute = compute_of(what);
       if (!compute.kernel()) return false;
-      fused.erase(what.node);
-      fused.emplace(what.node, std::move(compute));
+      fused.erase(asked.node);
+      fused.emplace(asked.node, std::pair(std::move(what), std::move(compute)));
       return true;
     };
     for (Fused& what : fuse(
-             graph_,
+             graph_, views_,
              with_fusion ? std::function<bool(const Fused&)>(fits) : [](const Fused&) { return false; })) {
       if (weights_.is_waiting(*what.node)) continue;
       auto found = fused.find(what.node);
-      Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second);
+      if (found != fused.end()) what = std::move(found->second.first);
+      Compute compute = found == fused.end() ? compute_of(what) : std::move(found->second.second);
       Step::Kind kind = kind_of(what, compute);
       bool draws = has(what.node->op->traits, Traits::random);
       for (std::size_t i = 0; i < what.inputs.size(); ++i)
@@ -168,6 +202,28 @@ class StaticPlan final : public Plan {
       steps_.push_back({kind, std::move(what), std::move(compute), 0, 0, random_steps});
       random_steps += draws;
     }
+    drop_unread();
+  }
+
+  // What only the steps would have read that now look further back.
+  void drop_unread() {
+    std::vector<bool> read(graph_.value_count(), false);
+    for (ValueId v : graph_.body.outputs) read[index(v)] = true;
+    auto unread = [&](const Step& step) {
+      bool drops = (step.kind == Step::Kind::kernel || step.kind == Step::Kind::view) &&
+                   std::none_of(step.what.outputs().begin(), step.what.outputs().end(),
+                                [&](ValueId v) { return read[index(v)]; });
+      if (drops) return true;
+      for (ValueId v : step.what.inputs)
+        if (v != no_value) read[index(v)] = true;
+      return false;
+    };
+    std::vector<bool> drop(steps_.size(), false);
+    for (std::size_t k = steps_.size(); k-- > 0;) drop[k] = unread(steps_[k]);
+    std::vector<Step> kept;
+    for (std::size_t k = 0; k < steps_.size(); ++k)
+      if (!drop[k]) kept.push_back(std::move(steps_[k]));
+    steps_ = std::move(kept);
   }
 
   // ---- memory
@@ -381,7 +437,7 @@ class StaticPlan final : public Plan {
     profile.clear();
     for (const Step& step : steps_) {
       StepProfile row;
-      const Node& last = step.what.post.empty() ? *step.what.node : *step.what.post.back();
+      const Node& last = step.what.last();
       row.op = step.what.node->op->name;
       for (const PostOp& post : step.what.ops) row.op += text("+{}", post.op->name);
       row.name = graph_.value(step.what.outputs().empty() ? step.what.inputs[0] : last.outputs[0]).name;
@@ -396,6 +452,7 @@ class StaticPlan final : public Plan {
   Graph graph_;
   Machine machine_;
   Weights weights_;
+  Views views_;
   std::vector<Step> steps_;
   std::vector<Location> locations_;
   std::vector<ValueId> roots_;

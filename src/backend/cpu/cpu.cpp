@@ -60,7 +60,8 @@ Chosen choose(const KernelRequest& request) {
   auto found = rows.find(&request.op);
   if (found == rows.end()) return {};
   for (const KernelRow* row : found->second)
-    if (auto kernel = make(*row, request)) return {std::move(kernel), row->name};
+    if (!row->views && !request.views.empty()) continue;
+    else if (auto kernel = make(*row, request)) return {std::move(kernel), row->name};
   return {};
 }
 
