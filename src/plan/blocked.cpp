@@ -9,6 +9,7 @@
 
 #include "op/blocked.h"
 #include "op/ops.h"
+#include "simd/unit.h"
 
 namespace tl::plan {
 namespace {
@@ -268,7 +269,8 @@ class Rewrite {
 }  // namespace
 
 void block_images(Graph& graph, const Machine& machine) {
-  if (machine.isa == Isa::base) return;  // has no kernels for them
+  if (machine.isa == Isa::base) return;                // has no kernels for them
+  if (matrix_unit(machine.isa, machine.bf16)) return;  // its kernels read plain images
   Regions regions(graph);
   bool any = false;
   for (std::size_t k = 0; k < graph.body.nodes.size(); ++k) any = any || regions.form(k) != Form::none;
