@@ -9,7 +9,7 @@ order = ["base", "simd", "ir", "op", "pass", {"format", "lang", "backend"}, "pla
 rank = {f: i for i, group in enumerate(order) for f in (group if isinstance(group, set) else {group})}
 strangers = {"format", "backend"}  # their sub-folders do not know one another
 kernel_may = re.compile(r"(base|simd)/|ir/op_def\.h$|op/(formula|fold|codes_decode)\.inc$"
-                        r"|op/(ops|kernel|kernels|operand|parameter|reduce|types|scalar|row|post|fuse|slots|home|contraction|view|blocked)\.h$")
+                        r"|op/(ops|kernel|kernels|operand|parameter|reduce|types|scalar|row|post|fuse|slots|home|contraction|view|blocked|packed)\.h$")
 heavy = {"iostream", "ranges", "filesystem", "regex", "thread", "chrono"}  # not in headers: slow to parse
 
 

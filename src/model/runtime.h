@@ -3,7 +3,7 @@
 #pragma once
 #include <optional>
 
-#include "op/kernel.h"
+#include "op/packed.h"
 
 namespace tl {
 
@@ -24,6 +24,7 @@ class Runtime {
  private:
   Settings settings_;
   ThreadPool pool_;
+  PackedStore packed_;
   Machine machine_;
 };
 

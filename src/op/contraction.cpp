@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "op/matmul.h"
 
 namespace tl {
@@ -66,6 +67,15 @@ Contraction plan_contraction(const Equation& eq, std::span<const Dim> x, std::sp
   better = better || (!runs(plan.cn) && runs(plan.cm) && plan.m() > 1);
   if (constant == 0 || (constant < 0 && better)) exchange(plan);
   return plan;
+}
+
+std::string matrix_form(std::string_view kernel, const Contraction& c) {
+  std::string form(kernel);
+  for (const Offsets* table : {&c.batch_b, &c.bn, &c.bk}) {
+    form += text(" {}:", table->size());
+    form.append(reinterpret_cast<const char*>(table->data()), table->size() * sizeof((*table)[0]));
+  }
+  return form;
 }
 
 }  // namespace tl

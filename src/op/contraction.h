@@ -28,4 +28,7 @@ bool is_run(std::span<const std::int64_t>, std::int64_t from, std::int64_t count
 Contraction plan_contraction(const Equation&, std::span<const Dim> x, std::span<const Dim> y,
                              std::span<const Dim> out, int constant);
 
+// All that the order of a packed B depends on, for the form of op/packed.h.
+std::string matrix_form(std::string_view kernel, const Contraction&);
+
 }  // namespace tl

@@ -14,6 +14,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -290,7 +291,8 @@ template <class T, class TB> class ConvGemm final : public Kernel {
     for (std::size_t i = 0; i < phases_.size(); ++i) {
       const Phase& phase = phases_[i];
       finish.out = out + phase.out;
-      ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights + phase.weights, bias, finish};
+      ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights ? weights + phase.weights : nullptr,
+                       bias,       finish};
       if (codes_.decode) r.codes = &codes_.plans[i], r.decode = codes_.decode;
       run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
     }
@@ -318,8 +320,11 @@ template <class T, class TB> class ConvGemm final : public Kernel {
       weights_at_ = reserve(elements * sizeof(TB));
       return;
     }
-    weights_ = allocate(elements * sizeof(TB) + 1);
-    pack_all(weight->data(), reinterpret_cast<TB*>(weights_->data()), request.machine.pool);
+    std::string form = std::to_string(sizeof(TB));
+    for (const Phase& phase : phases_) form += weight_form(" conv_gemm", phase.plan);
+    weights_ = packed_constant(
+        request.machine, *weight, std::move(form), elements * sizeof(TB) + 1,
+        [&](std::byte* to) { pack_all(weight->data(), reinterpret_cast<TB*>(to), request.machine.pool); });
   }
 
   void take_bias(const KernelRequest& request) {
@@ -365,7 +370,7 @@ std::unique_ptr<Kernel> make_gemm(const KernelRequest& request, std::vector<Conv
   Codes<TB> codes;
   if (const Compressed* how = request.compressed_constant(1))
     for (const ConvPlan& plan : plans) {
-      auto panels = pack_panels(*how, request.in[1], plan, panels_of(plan), request.machine.pool);
+      auto panels = pack_panels(*how, request.in[1], plan, panels_of(plan), request.machine);
       if (!panels) return nullptr;
       codes.decode = decoder_of<TB>(*panels);
       codes.plans.push_back(std::move(*panels));

@@ -12,6 +12,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -256,7 +257,7 @@ class ConvBlocked final : public Kernel {
     scaled_ = request.has(3);
     bias_ = blocked_bias(request, plan_);
     silu_ = ends_with_silu(request);
-    pack(reinterpret_cast<const Half*>(request.constant(1)->data()), request.machine.pool);
+    take_weights(request);
     flops = 2.0 * static_cast<double>(plan_.batch * plan_.groups * plan_.outs) *
             static_cast<double>(plan_.out_plane() * plan_.depth());
   }
@@ -266,8 +267,8 @@ class ConvBlocked final : public Kernel {
                  cut_,
                  call.input<Half>(0),
                  scaled_ ? call.input<Half>(3) : nullptr,
-                 weights_.data(),
-                 wide_.empty() ? nullptr : wide_.data(),
+                 wide_ ? nullptr : reinterpret_cast<const Half*>(weights_->data()),
+                 wide_ ? reinterpret_cast<const float*>(weights_->data()) : nullptr,
                  bias_.data(),
                  {finish_of<Half>(fused_, call), silu_}};
     std::int64_t tasks = plan_.batch * plan_.groups * cut_.blocks * cut_.parts;
@@ -277,20 +278,31 @@ class ConvBlocked final : public Kernel {
   }
 
  private:
-  void pack(const Half* weight, const ThreadPool* pool) {
-    std::int64_t group = blocks_of(plan_.outs) * channel_block * plan_.depth();
+  std::int64_t group_size() const { return blocks_of(plan_.outs) * channel_block * plan_.depth(); }
+
+  void take_weights(const KernelRequest& request) {
     constexpr std::int64_t few = 128 << 10;
-    bool wide = plan_.groups * group <= few && plan_.out_plane() >= tile_rows;
-    if (wide) wide_.resize(static_cast<std::size_t>(plan_.groups * group));
-    else weights_.resize(static_cast<std::size_t>(plan_.groups * group));
+    std::int64_t all = plan_.groups * group_size();
+    wide_ = all <= few && plan_.out_plane() >= tile_rows;
+    const Tensor& weight = *request.constant(1);
+    weights_ = packed_constant(
+        request.machine, weight, weight_form("conv_blocked", plan_) + (wide_ ? "w" : ""),
+        static_cast<std::size_t>(all) * (wide_ ? sizeof(float) : sizeof(Half)), [&](std::byte* to) {
+          const Half* from = reinterpret_cast<const Half*>(weight.data());
+          if (wide_) pack(from, reinterpret_cast<float*>(to), request.machine.pool);
+          else pack(from, reinterpret_cast<Half*>(to), request.machine.pool);
+        });
+  }
+
+  template <class W> void pack(const Half* weight, W* to, const ThreadPool* pool) const {
+    const std::int64_t group = group_size();
     auto panels = static_cast<std::int64_t>(cut_.panels.size());
     auto one = [&](std::int64_t i) {
       const Panel& panel = cut_.panels[static_cast<std::size_t>(i % panels)];
       std::int64_t g = i / panels;
       const Half* from = weight + g * plan_.outs * plan_.depth();
       std::int64_t at = g * group + panel.first * gemm_lanes * plan_.depth();
-      if (wide) pack_panel(plan_, panel, from, wide_.data() + at);
-      else pack_panel(plan_, panel, from, weights_.data() + at);
+      pack_panel(plan_, panel, from, to + at);
     };
     if (pool) return pool->each(plan_.groups * panels, one);
     for (std::int64_t i = 0; i < plan_.groups * panels; ++i) one(i);
@@ -303,8 +315,9 @@ class ConvBlocked final : public Kernel {
   bool silu_ = false;
   bool scaled_ = false;
   std::size_t slot_bytes_ = 0;
-  std::vector<Half> weights_;
-  std::vector<float> wide_, bias_;
+  bool wide_ = false;  // weights are fp32
+  StoragePtr weights_;
+  std::vector<float> bias_;
 };
 
 std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {

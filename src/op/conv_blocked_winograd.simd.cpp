@@ -13,6 +13,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -233,7 +234,7 @@ class WinogradBlocked final : public Kernel {
     packed.resize(request.in.size(), false);
     bias_ = blocked_bias(request, plan_);
     silu_ = ends_with_silu(request);
-    pack(reinterpret_cast<const Half*>(request.constant(1)->data()), request.machine.pool);
+    take_weights(request);
     flops = 2.0 * static_cast<double>(plan_.batch * plan_.outs) *
             static_cast<double>(plan_.out_plane() * plan_.depth());
   }
@@ -243,7 +244,7 @@ class WinogradBlocked final : public Kernel {
                   cut_,
                   call.input<Half>(0),
                   call.input<Half>(1),
-                  weights_.data(),
+                  reinterpret_cast<const float*>(weights_->data()),
                   bias_.data(),
                   {finish_of<Half>(fused_, call), silu_}};
     each_nearby(call.pool, plan_.batch * cut_.groups * cut_.parts, slots_, [&](std::int64_t i, int slot) {
@@ -252,13 +253,21 @@ class WinogradBlocked final : public Kernel {
   }
 
  private:
-  void pack(const Half* weight, const ThreadPool* pool) {
-    weights_.resize(
-        static_cast<std::size_t>(products * plan_.channels * blocks_of(plan_.outs) * channel_block));
+  void take_weights(const KernelRequest& request) {
+    const Tensor& weight = *request.constant(1);
+    std::int64_t all = products * plan_.channels * blocks_of(plan_.outs) * channel_block;
+    weights_ = packed_constant(request.machine, weight, weight_form("conv_blocked_winograd", plan_),
+                               static_cast<std::size_t>(all) * sizeof(float), [&](std::byte* to) {
+                                 pack(reinterpret_cast<const Half*>(weight.data()),
+                                      reinterpret_cast<float*>(to), request.machine.pool);
+                               });
+  }
+
+  void pack(const Half* weight, float* all, const ThreadPool* pool) const {
     auto one = [&](std::int64_t i) {
       const Panel& panel = cut_.panels[static_cast<std::size_t>(i)];
       std::int64_t width = panel.vectors * gemm_lanes, first = panel.first * gemm_lanes;
-      float* to = weights_.data() + first * products * plan_.channels;
+      float* to = all + first * products * plan_.channels;
       for (std::int64_t c = 0; c < plan_.channels; ++c)
         pack_weights(weight + c * 9, {first, plan_.outs, plan_.channels * 9}, static_cast<int>(width),
                      to + c * width, plan_.channels * width);
@@ -274,7 +283,8 @@ class WinogradBlocked final : public Kernel {
   int slots_ = 1;
   bool silu_ = false;
   std::size_t slot_bytes_ = 0;
-  std::vector<float> weights_, bias_;
+  StoragePtr weights_;
+  std::vector<float> bias_;
 };
 
 bool all_finite(const Tensor& t) {

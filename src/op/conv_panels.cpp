@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "op/codes.h"
+#include "op/packed.h"
 
 namespace tl {
 namespace {
@@ -64,15 +66,12 @@ class Packing {
     return columns * w_.column_bytes() + numbers <= elements * (w_.half ? 2 : 4) * 3 / 4;
   }
 
-  CodePanels pack(const ThreadPool* pool) {
-    std::int64_t panels = static_cast<std::int64_t>(w_.panels.size());
-    w_.codes = allocate(static_cast<std::size_t>(plan_.groups * w_.columns * w_.column_bytes()) + 16);
-    auto one = [&](std::int64_t i) {
-      pack_panel(i / panels, w_.panels[static_cast<std::size_t>(i % panels)]);
-    };
-    if (pool) pool->each(plan_.groups * panels, one);
-    else
-      for (std::int64_t i = 0; i < plan_.groups * panels; ++i) one(i);
+  CodePanels pack(const Machine& machine) {
+    std::string form = weight_form("codes", plan_) + text(" {}:", w_.block);
+    for (const CodePanel& p : w_.panels) form += text("{} {} {} ", p.first, p.columns, p.width);
+    std::size_t bytes = static_cast<std::size_t>(plan_.groups * w_.columns * w_.column_bytes()) + 16;
+    w_.codes = packed_constant(machine, from_.codes(), std::move(form), bytes,
+                               [&](std::byte* to) { pack_all(to, machine.pool); });
     return std::move(w_);
   }
 
@@ -157,10 +156,19 @@ class Packing {
 
   std::size_t count() const { return static_cast<std::size_t>(plan_.groups * w_.columns * w_.blocks); }
 
-  void pack_panel(std::int64_t g, const CodePanel& p) const {
+  void pack_all(std::byte* to, const ThreadPool* pool) const {
+    std::int64_t panels = static_cast<std::int64_t>(w_.panels.size());
+    auto one = [&](std::int64_t i) {
+      pack_panel(i / panels, w_.panels[static_cast<std::size_t>(i % panels)],
+                 reinterpret_cast<std::uint8_t*>(to));
+    };
+    if (pool) return pool->each(plan_.groups * panels, one);
+    for (std::int64_t i = 0; i < plan_.groups * panels; ++i) one(i);
+  }
+
+  void pack_panel(std::int64_t g, const CodePanel& p, std::uint8_t* to) const {
     const Fields fields = from_.fields();
-    auto* to =
-        reinterpret_cast<std::uint8_t*>(w_.codes->data()) + (g * w_.columns + p.at) * w_.column_bytes();
+    to += (g * w_.columns + p.at) * w_.column_bytes();
     std::fill_n(to, p.width * w_.column_bytes(), std::uint8_t{0});
     std::vector<std::uint8_t> row(static_cast<std::size_t>(w_.channels));
     std::int64_t step = plan_.kernel_volume * (plan_.transposed ? plan_.outs : 1);
@@ -189,12 +197,12 @@ class Packing {
 }  // namespace
 
 std::optional<CodePanels> pack_panels(const Compressed& how, const Type& type, const ConvPlan& plan,
-                                      PanelCut cut, const ThreadPool* pool) {
+                                      PanelCut cut, const Machine& machine) {
   CodeSource from{how};
   if (!from.fits(type) || type.shape.size() < 3 || plan.depth() == 0) return std::nullopt;
   Packing packing(from, type, plan, std::move(cut));
   if (!packing.take_numbers() || !packing.gains()) return std::nullopt;
-  return packing.pack(pool);
+  return packing.pack(machine);
 }
 
 }  // namespace tl

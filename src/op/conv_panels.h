@@ -66,6 +66,6 @@ struct PanelCut {
 
 // Nothing for what has no such form or gains nothing by it.
 std::optional<CodePanels> pack_panels(const Compressed&, const Type&, const ConvPlan&, PanelCut,
-                                      const ThreadPool*);
+                                      const Machine&);
 
 }  // namespace tl

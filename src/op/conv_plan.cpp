@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace tl {
 namespace {
 
@@ -125,6 +127,13 @@ int find_pieces(const ConvPlan& plan, const Tap& tap, std::int64_t first, int co
     if (++y == plan.out[1]) y = 0, ++z;
   }
   return n;
+}
+
+std::string weight_form(std::string_view kernel, const ConvPlan& plan) {
+  std::string form = text("{} {} {} {} {} {}:", kernel, plan.groups, plan.channels, plan.outs,
+                          plan.kernel_volume, plan.transposed);
+  for (const Tap& tap : plan.taps) form += text("{} ", tap.weight);
+  return form;
 }
 
 }  // namespace tl

@@ -38,6 +38,9 @@ struct ConvPlan {
 ConvPlan plan_conv(std::span<const Dim> x, std::span<const Dim> weight, std::span<const Window>,
                    std::int64_t groups);
 
+// All that the order of packed weights depends on, for the form of op/packed.h.
+std::string weight_form(std::string_view kernel, const ConvPlan&);
+
 // One plan per combination of output positions modulo the strides.
 std::vector<ConvPlan> plan_conv_transpose(std::span<const Dim> x, std::span<const Dim> weight,
                                           std::span<const Window>, std::int64_t groups);

@@ -13,6 +13,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -166,7 +167,7 @@ template <class T> class ConvPointwise final : public Kernel {
     scratch = room_ * static_cast<std::size_t>(slots_);
     packed.assign(request.in.size(), false);
     packed[1] = true;
-    if (!codes_) pack(to_doubles(*request.constant(1)));
+    if (!codes_) take_weights(request);
     bias_.assign(static_cast<std::size_t>(plan_.groups * plan_.outs), 0);
     if (request.has(2)) {
       packed[2] = true;
@@ -178,8 +179,12 @@ template <class T> class ConvPointwise final : public Kernel {
   }
 
   void run(const KernelCall& call) const noexcept override {
-    PointwiseRun<T> r{plan_,           cut_,         call.input<T>(0),
-                      weights_.data(), bias_.data(), finish_of<T>(fused_, call)};
+    PointwiseRun<T> r{plan_,
+                      cut_,
+                      call.input<T>(0),
+                      codes_ ? nullptr : reinterpret_cast<const float*>(weights_->data()),
+                      bias_.data(),
+                      finish_of<T>(fused_, call)};
     std::int64_t tasks = plan_.batch * plan_.groups * cut_.blocks * cut_.parts;
     if (codes_) r.codes = &*codes_, r.decode = decoder_of<float>(*codes_);
     each_in_slots(call.pool, tasks, slots_, [&](std::int64_t i, int slot) {
@@ -188,9 +193,15 @@ template <class T> class ConvPointwise final : public Kernel {
   }
 
  private:
-  void pack(const std::vector<double>& weight) {
-    weights_.resize(weight.size());
-    float* to = weights_.data();
+  void take_weights(const KernelRequest& request) {
+    const Tensor& weight = *request.constant(1);
+    weights_ = packed_constant(
+        request.machine, weight, weight_form("conv_pointwise", plan_) + std::to_string(cut_.tiles),
+        static_cast<std::size_t>(weight.size()) * sizeof(float),
+        [&](std::byte* to) { pack(to_doubles(weight), reinterpret_cast<float*>(to)); });
+  }
+
+  void pack(const std::vector<double>& weight, float* to) const {
     for (std::int64_t g = 0; g < plan_.groups; ++g)
       for (std::int64_t tile = 0; tile < cut_.tiles; ++tile)
         for (std::int64_t c = 0; c < plan_.channels; ++c)
@@ -204,7 +215,8 @@ template <class T> class ConvPointwise final : public Kernel {
   Cut cut_;
   Fused fused_;
   int slots_ = 1;
-  std::vector<float> weights_, bias_;
+  StoragePtr weights_;
+  std::vector<float> bias_;
   std::optional<CodePanels> codes_;
   std::size_t room_ = 0;  // bytes of a slot's scratch
 };
@@ -223,7 +235,7 @@ std::unique_ptr<Kernel> make_of(const KernelRequest& request, ConvPlan plan, con
   if (const Compressed* how = request.compressed_constant(1)) {
     if (tile_rows > gemm_lanes) return nullptr;  // a tile's weights are decoded a vector at a time
     PanelCut panels = panels_of(plan, cut_work(plan, 1, true));
-    codes = pack_panels(*how, request.in[1], plan, std::move(panels), request.machine.pool);
+    codes = pack_panels(*how, request.in[1], plan, std::move(panels), request.machine);
     if (!codes) return nullptr;
   }
   return std::make_unique<ConvPointwise<T>>(request, std::move(plan), what, std::move(codes));

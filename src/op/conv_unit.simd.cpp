@@ -14,6 +14,7 @@
 #include "op/home.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -293,7 +294,7 @@ template <class T> class ConvUnit final : public Kernel {
     scratch = slot_bytes_ * at(slots_);
     packed.assign(request.in.size(), false);
     packed[1] = true;
-    pack(*request.constant(1), request.machine.pool);
+    pack(*request.constant(1), request.machine);
     bias_.assign(at(plan_.groups * plan_.outs), 0);
     if (request.has(2)) {
       packed[2] = true;
@@ -328,7 +329,7 @@ template <class T> class ConvUnit final : public Kernel {
   }
 
  private:
-  void pack(const Tensor& weight, const ThreadPool* pool) {
+  void pack(const Tensor& weight, const Machine& machine) {
     std::int64_t groups = static_cast<std::int64_t>(plan_.taps.size()) * stage_.groups;
     std::size_t bytes = 0;
     for (std::int64_t i = 0; i < plan_.groups * stage_.tiles; ++i) {
@@ -336,10 +337,15 @@ template <class T> class ConvUnit final : public Kernel {
       bytes += aligned_bytes(static_cast<std::int64_t>(unit_.a_bytes(rows_of(i % stage_.tiles), groups)) *
                              unit_.parts);
     }
-    weights_ = allocate(bytes);
+    std::string form = weight_form(unit_.name, plan_) + std::to_string(stage_.tiles);
+    weights_ = packed_constant(machine, weight, std::move(form), bytes,
+                               [&](std::byte* to) { pack_tiles(weight, to, machine.pool); });
+  }
+
+  void pack_tiles(const Tensor& weight, std::byte* to, const ThreadPool* pool) const {
     auto one = [&](std::int64_t i) {
-      if (weight.dtype() == DType::f16) pack_tile(reinterpret_cast<const Half*>(weight.data()), i);
-      else pack_tile(reinterpret_cast<const float*>(weight.data()), i);
+      if (weight.dtype() == DType::f16) pack_tile(reinterpret_cast<const Half*>(weight.data()), i, to);
+      else pack_tile(reinterpret_cast<const float*>(weight.data()), i, to);
     };
     if (pool) return pool->each(plan_.groups * stage_.tiles, one);
     for (std::int64_t i = 0; i < plan_.groups * stage_.tiles; ++i) one(i);
@@ -350,7 +356,7 @@ template <class T> class ConvUnit final : public Kernel {
   }
 
   // Tile i in rows of all taps of all channels, each tap filled with zeros.
-  template <class W> void pack_tile(const W* weight, std::int64_t i) {
+  template <class W> void pack_tile(const W* weight, std::int64_t i, std::byte* all) const {
     std::int64_t g = i / stage_.tiles, tile = i % stage_.tiles, first = stage_.first_out(plan_.outs, tile);
     std::int64_t taps = static_cast<std::int64_t>(plan_.taps.size()), each = stage_.groups * unit_.terms;
     int rows = rows_of(tile);
@@ -364,7 +370,7 @@ template <class T> class ConvUnit final : public Kernel {
           to[t * each + c] = weight[plan_.weight_at(g, first + r, c, plan_.taps[at(t)])];
     }
     unit_.pack_rows({starts.data(), std::is_same_v<W, Half>, rows, taps * each}, taps * stage_.groups,
-                    weights_->data() + tiles_[at(i)],
+                    all + tiles_[at(i)],
                     static_cast<std::int64_t>(unit_.a_bytes(rows, taps * stage_.groups)));
   }
 

@@ -16,6 +16,7 @@
 #include "op/fuse.h"
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -307,7 +308,7 @@ class Winograd final : public Kernel {
     cut_.own = std::max(cut_.own, aligned_bytes(direct * 4));
     if (codes_) weights_at_ = cut_.own, cut_.own += group_bytes(plan_.channels);
     scratch = cut_.transformed + cut_.own * static_cast<std::size_t>(slots_);
-    if (!codes_) pack(reinterpret_cast<const Half*>(request.constant(1)->data()), request.machine.pool);
+    if (!codes_) take_weights(request);
     bias_.assign(static_cast<std::size_t>(plan_.outs), 0);
     if (request.has(2)) {
       std::vector<double> bias = to_doubles(*request.constant(2));
@@ -326,7 +327,7 @@ class Winograd final : public Kernel {
                   cut_,
                   x,
                   x + plan_.batch * size,
-                  weights_.data(),
+                  codes_ ? nullptr : reinterpret_cast<const float*>(weights_->data()),
                   bias_.data(),
                   finish_of<Half>(fused_, call),
                   reinterpret_cast<float*>(call.scratch)};
@@ -401,14 +402,23 @@ class Winograd final : public Kernel {
     });
   }
 
-  void pack(const Half* weight, const ThreadPool* pool) {
-    weights_.resize(static_cast<std::size_t>(products * plan_.channels * plan_.outs));
+  void take_weights(const KernelRequest& request) {
+    const Tensor& weight = *request.constant(1);
+    weights_ = packed_constant(
+        request.machine, weight, weight_form("conv_winograd", plan_) + std::to_string(cut_.groups),
+        static_cast<std::size_t>(products * plan_.channels * plan_.outs) * sizeof(float), [&](std::byte* to) {
+          pack(reinterpret_cast<const Half*>(weight.data()), reinterpret_cast<float*>(to),
+               request.machine.pool);
+        });
+  }
+
+  void pack(const Half* weight, float* to, const ThreadPool* pool) const {
     auto one = [&](std::int64_t group) {
       std::int64_t first = first_out(cut_, plan_.outs, group), last = first_out(cut_, plan_.outs, group + 1);
       for (std::int64_t o = first; o < last; ++o)
         for (std::int64_t c = 0; c < plan_.channels; ++c)
           pack_one(weight + (o * plan_.channels + c) * 9,
-                   weights_.data() + first * products * plan_.channels + c * (last - first) + o - first,
+                   to + first * products * plan_.channels + c * (last - first) + o - first,
                    plan_.channels * (last - first));
     };
     if (pool) return pool->each(cut_.groups, one);
@@ -438,7 +448,8 @@ class Winograd final : public Kernel {
   Cut cut_;
   Fused fused_;
   int slots_ = 1;
-  std::vector<float> weights_, bias_;
+  StoragePtr weights_;
+  std::vector<float> bias_;
   std::optional<CodePanels> codes_;
   std::size_t weights_at_ = 0;  // in a slot's scratch
 };
@@ -477,7 +488,7 @@ std::unique_ptr<Kernel> make_winograd(const KernelRequest& request) {
   if (!dense || !pays(plan) || plan.in[2] > 1 << 20 || (weight && !all_finite(*weight))) return nullptr;
   std::optional<CodePanels> codes;
   if (!weight) {
-    codes = pack_panels(*how, request.in[1], plan, panels_of(plan, cut_work(plan)), request.machine.pool);
+    codes = pack_panels(*how, request.in[1], plan, panels_of(plan, cut_work(plan)), request.machine);
     if (!codes || !codes->finite()) return nullptr;
   }
   return std::make_unique<Winograd>(request, std::move(plan), *what, std::move(codes));

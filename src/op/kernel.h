@@ -8,10 +8,13 @@
 
 namespace tl {
 
+class PackedStore;  // op/packed.h
+
 struct Machine {  // what this process computes with; passed, never global
   Isa isa = Isa::base;
   const ThreadPool* pool = nullptr;
-  bool bf16 = false;  // products may be of operands rounded to bf16: --precision bf16
+  bool bf16 = false;              // products may be of operands rounded to bf16: --precision bf16
+  PackedStore* packed = nullptr;  // shared by plans; null: each packs its own
 };
 
 // An elementwise operation that follows in the graph and is applied to a kernel's result before it is

@@ -15,6 +15,7 @@
 #include "op/matmul.h"
 #include "op/matmul_layout.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 // clang-format off
 #include "simd/targets.inc"
@@ -260,7 +261,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
     a_size_ = volume(request.in[a_].shape);
     b_size_ = volume(request.in[b_].shape);
     packed.assign(request.in.size(), false);
-    if (const Tensor* b = request.constant(b_)) pack(data_of<U>(b->data()), request.machine.pool);
+    if (const Tensor* b = request.constant(b_)) pack(*b, request.machine);
     bias_.assign(at(padded_columns(l_.c.n())), 0);
     if (&request.op == &ops::linear && request.has(2)) take_bias(request);
     flops = 2.0 * static_cast<double>(l_.c.batch() * l_.c.m()) * static_cast<double>(l_.c.n() * l_.c.depth());
@@ -284,10 +285,17 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
   }
 
  private:
-  void pack(const U* b, const ThreadPool* pool) {
+  void pack(const Tensor& b, const Machine& machine) {
     std::int64_t each = padded_columns(l_.c.n()) * l_.c.depth();
-    panels_ = allocate(at(l_.c.batch() * each) * sizeof(TB) + pack_slack * sizeof(TB));
-    TB* to = reinterpret_cast<TB*>(panels_->data());
+    panels_ = packed_constant(machine, b, matrix_form(sizeof(TB) == 2 ? "gemm_half" : "gemm", l_.c),
+                              at(l_.c.batch() * each + pack_slack) * sizeof(TB), [&](std::byte* to) {
+                                pack_panels(data_of<U>(b.data()), reinterpret_cast<TB*>(to), machine.pool);
+                              });
+    packed[b_] = true;
+  }
+
+  void pack_panels(const U* b, TB* to, const ThreadPool* pool) const {
+    std::int64_t each = padded_columns(l_.c.n()) * l_.c.depth();
     auto one = [&](std::int64_t i) {
       std::int64_t batch = i / l_.panels, panel = i % l_.panels;
       pack_whole_panel(l_, b + l_.c.batch_b[at(batch)], panel,
@@ -296,7 +304,6 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
     if (pool) pool->each(l_.c.batch() * l_.panels, one);
     else
       for (std::int64_t i = 0; i < l_.c.batch() * l_.panels; ++i) one(i);
-    packed[b_] = true;
   }
 
   // Panels of several threads lie together: nothing may be written past one.

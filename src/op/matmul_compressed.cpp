@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "op/codes.h"
+#include "op/packed.h"
 
 namespace tl {
 namespace {
@@ -32,9 +34,8 @@ void put_units(const CompressedWeight& w, const std::uint8_t* codes, std::uint8_
     for (int i = 0; i < 16; ++i) to[i] = static_cast<std::uint8_t>(codes[i] | codes[i + 16] << 4);
 }
 
-void pack_codes(CompressedWeight& w, const Fields& fields, bool turned, const ThreadPool* pool) {
-  w.codes = allocate(static_cast<std::size_t>(w.rows * w.row_bytes()));
-  auto* all = reinterpret_cast<std::uint8_t*>(w.codes->data());
+void pack_codes(const CompressedWeight& w, const Fields& fields, bool turned, const ThreadPool* pool,
+                std::uint8_t* all) {
   auto pack = [&](std::int64_t first, std::int64_t last) {
     std::vector<std::uint8_t> padded(static_cast<std::size_t>(w.padded_block()), 0);
     for (std::int64_t n = first; n < last; ++n)
@@ -96,7 +97,7 @@ bool take_tables(CompressedWeight& w, const CodeSource& from, bool turned) {
 }  // namespace
 
 std::optional<CompressedWeight> pack_compressed(const Compressed& how, const Type& type, bool turned,
-                                                const ThreadPool* pool) {
+                                                const Machine& machine) {
   CodeSource from{how};
   if (type.shape.size() != 2 || !from.fits(type)) return std::nullopt;
   CompressedWeight w;
@@ -106,7 +107,12 @@ std::optional<CompressedWeight> pack_compressed(const Compressed& how, const Typ
   if (from.is_table()) w.form = from.bits() <= 4 ? Form::nibble_table : Form::byte_table;
   else w.form = from.bits() <= 4 ? Form::nibble_scale : Form::byte_scale;
   if (from.is_table() ? !take_tables(w, from, turned) : !take_scales(w, from, turned)) return std::nullopt;
-  pack_codes(w, from.fields(), turned, pool);
+  std::string form = text("compressed {} {} {} {}", w.rows, w.depth, w.block, turned);
+  w.codes = packed_constant(machine, from.codes(), std::move(form),
+                            static_cast<std::size_t>(w.rows * w.row_bytes()), [&](std::byte* to) {
+                              pack_codes(w, from.fields(), turned, machine.pool,
+                                         reinterpret_cast<std::uint8_t*>(to));
+                            });
   return w;
 }
 

@@ -40,7 +40,6 @@ struct CompressedWeight {
 
 // A constant of rank 2 whose rows are the outputs, or (turned) whose columns are. Nothing for what has no
 // such form: other compressions, blocks below 16, tables of vectors, numbers that overflow.
-std::optional<CompressedWeight> pack_compressed(const Compressed&, const Type&, bool turned,
-                                                const ThreadPool*);
+std::optional<CompressedWeight> pack_compressed(const Compressed&, const Type&, bool turned, const Machine&);
 
 }  // namespace tl

@@ -378,7 +378,7 @@ std::unique_ptr<Kernel> make_compressed(const KernelRequest& request) {
   std::optional<Fused> f = fused(request);
   if (!f) return nullptr;
   bool turned = !linear && !request.attrs.boolean("transpose_y");
-  std::optional<CompressedWeight> w = pack_compressed(*how, request.in[1], turned, request.machine.pool);
+  std::optional<CompressedWeight> w = pack_compressed(*how, request.in[1], turned, request.machine);
   if (!w) return nullptr;
   std::int64_t m = volume(x.shape) / w->depth;
   if (x.dtype == DType::f16) return std::make_unique<MultiplyCompressed<Half>>(request, std::move(*w), *f, m);

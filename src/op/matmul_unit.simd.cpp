@@ -15,6 +15,7 @@
 #include "op/kernels.h"
 #include "op/matmul.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/slots.h"
 #include "simd/unit.h"
 // clang-format off
@@ -267,7 +268,7 @@ template <class Out> class MultiplyUnit final : public Kernel {
     slot_bytes_ = room_of(l_).whole;
     scratch = slot_bytes_ * at(slots_);
     packed.assign(request.in.size(), false);
-    if (const Tensor* b = request.constant(b_)) pack(b->data(), request.machine.pool);
+    if (const Tensor* b = request.constant(b_)) pack(*b, request.machine);
     bias_.assign(at(l_.panels * tile_columns), 0);
     if (&request.op == &ops::linear && request.has(2)) take_bias(request);
     flops = 2.0 * static_cast<double>(l_.c.batch() * l_.c.m()) * static_cast<double>(l_.c.n() * l_.c.depth());
@@ -290,18 +291,23 @@ template <class Out> class MultiplyUnit final : public Kernel {
   }
 
  private:
-  void pack(const std::byte* b, const ThreadPool* pool) {
+  void pack(const Tensor& b, const Machine& machine) {
     std::int64_t all = l_.c.batch() * l_.panels;
-    panels_ = allocate(at(all) * l_.panel_bytes);
+    panels_ = packed_constant(machine, b, matrix_form(unit_.name, l_.c), at(all) * l_.panel_bytes,
+                              [&](std::byte* to) { pack_panels(b.data(), to, machine.pool); });
+    packed[b_] = true;
+  }
+
+  void pack_panels(const std::byte* b, std::byte* to, const ThreadPool* pool) const {
+    std::int64_t all = l_.c.batch() * l_.panels;
     auto one = [&](std::int64_t i) {
       std::vector<std::byte> own(l_.line_bytes);
       pack_panel(unit_, l_, b + l_.c.batch_b[at(i / l_.panels)] * (l_.b_half ? 2 : 4), i % l_.panels,
-                 panels_->data() + l_.panel_bytes * at(i), own.data());
+                 to + l_.panel_bytes * at(i), own.data());
     };
     if (pool) pool->each(all, one);
     else
       for (std::int64_t i = 0; i < all; ++i) one(i);
-    packed[b_] = true;
   }
 
   void take_bias(const KernelRequest& request) {
