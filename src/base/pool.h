@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The threads that kernels share: a range of work, split statically.
+// The threads that kernels share: a range of work, split statically, and taken from whoever is late.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <type_traits>
-
-struct pthreadpool;
 
 namespace tl {
 
@@ -45,9 +45,10 @@ class ThreadPool {
   void run(Task* task, void* context, std::int64_t n) const;
 
   int threads_;
-  mutable pthreadpool* pool_ = nullptr;  // made at first use: a start that needs no threads makes none
-  struct Once;
-  std::unique_ptr<Once> once_;
+  class Crew;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<Crew> crew_;    // made at first use: a start that needs no threads makes none
+  mutable std::atomic<int> callers_ = 0;  // in run() now
 };
 
 }  // namespace tl
