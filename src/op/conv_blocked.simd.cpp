@@ -81,7 +81,7 @@ Cut cut_work(const ConvPlan& plan, int slots) {
       n += cut.panels[static_cast<std::size_t>(i)].vectors * gemm_lanes;
     outs = std::max(outs, n);
   }
-  cut.widen = cut.room >= 3 * tile_rows;
+  cut.widen = cut.room > tile_rows;
   cut.pixels = aligned_bytes(cut.room * cut.chunk * channel_block * 4);
   cut.sums = aligned_bytes(cut.chunks > 1 ? cut.room * outs * 4 : tile_rows * most_vectors * gemm_lanes * 4);
   cut.panel = aligned_bytes(cut.widen ? cut.chunk * channel_block * most_vectors * gemm_lanes * 4 : 0);
@@ -169,17 +169,6 @@ std::int64_t depth_before(const ConvPlan& plan, const Cut& cut, std::int64_t j) 
   return j / cut.period * plan.channels + j % cut.period * channel_block;
 }
 
-HWY_INLINE const float* widened_panel(const Half* b, std::int64_t n, float* to) {
-  const hn::ScalableTag<float> d;
-  for (std::int64_t i = 0; i < n; i += gemm_lanes) hn::StoreU(load_wide(d, b + i), d, to + i);
-  return to;
-}
-
-// What the next panel will read, while this one is busy; beyond the last one nothing is read.
-HWY_INLINE void fetch_ahead(const Half* from, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += 32) __builtin_prefetch(from + i, 0, 2);
-}
-
 // One panel for one chunk of the depth: all tiles of pixels; stored after the last chunk.
 HWY_INLINE void run_panel(const BlockedRun& r, const Task& t, const Panel& panel, std::int64_t chunk,
                           std::byte* scratch, float* sums) {
@@ -188,25 +177,28 @@ HWY_INLINE void run_panel(const BlockedRun& r, const Task& t, const Panel& panel
   std::int64_t from = chunk * cut.chunk, to = std::min(cut.depth, from + cut.chunk);
   Depth depth{from, to - from, cut.period,
               static_cast<int>(plan.channels - (cut.period - 1) * channel_block)};
-  std::int64_t k = depth_before(plan, cut, from), n = depth_before(plan, cut, to) - k;
+  std::int64_t k = depth_before(plan, cut, from);
   int width = panel.vectors * gemm_lanes;
   std::int64_t outs = blocks_of(plan.outs) * channel_block, all = depth_before(plan, cut, cut.depth);
   std::int64_t begin = (t.g * outs + panel.first * gemm_lanes) * all + k * width;
   const Half* b = r.wide ? nullptr : r.weights + begin;
   const float* wide = r.wide ? r.wide + begin : nullptr;
-  if (!wide && cut.widen)
-    wide = widened_panel(b, n * width, reinterpret_cast<float*>(scratch + cut.pixels + cut.sums));
+  float* keep = cut.widen ? reinterpret_cast<float*>(scratch + cut.pixels + cut.sums) : nullptr;
   const float* a = reinterpret_cast<const float*>(scratch);
   std::int64_t tiles = parts_of(t.count, most_rows(panel.vectors)), step = cut.room * channel_block;
-  std::int64_t ahead = n * width / tiles;
   for (std::int64_t i = 0; i < tiles; ++i) {
-    if (!r.wide) fetch_ahead(b + all * width + i * ahead, ahead);
     std::int64_t p = t.count * i / tiles;
     int rows = static_cast<int>(t.count * (i + 1) / tiles - p);
     float* c = cut.chunks > 1 ? sums + p * width : sums;
-    if (wide)
-      blocks_function<float>(rows, panel.vectors)(a + p * channel_block, step, depth, wide, c, chunk > 0);
-    else blocks_function<Half>(rows, panel.vectors)(a + p * channel_block, step, depth, b, c, chunk > 0);
+    const float* at = a + p * channel_block;
+    if (wide) {
+      blocks_function<float>(rows, panel.vectors)(at, step, depth, wide, c, chunk > 0, nullptr);
+    } else if (keep && tiles > 1) {
+      blocks_function<Half, true>(rows, panel.vectors)(at, step, depth, b, c, chunk > 0, keep);
+      wide = keep;
+    } else {
+      blocks_function<Half>(rows, panel.vectors)(at, step, depth, b, c, chunk > 0, nullptr);
+    }
     if (chunk + 1 < cut.chunks) continue;
     std::int64_t block = ((t.n * plan.groups + t.g) * blocks_of(plan.outs) * plan.out_plane() + t.first + p);
     store_blocked(r.finish, c, r.bias + t.g * outs, rows, panel, {block, plan.out_plane()});

@@ -167,7 +167,7 @@ HWY_NOINLINE void run_panel(const WinogradRun& r, const Task& t, const Panel& pa
       int rows = static_cast<int>(t.count * (g + 1) / groups - first);
       blocks_function<float>(rows, panel.vectors)(
           inputs + (p * cut.blocks * cut.room + first) * channel_block, cut.room * channel_block, depth, b,
-          sums + (p * cut.room + first) * width, false);
+          sums + (p * cut.room + first) * width, false, nullptr);
     }
   float* values = sums + products * cut.room * width;
   for (std::int64_t i = 0; i < t.count; ++i) {
