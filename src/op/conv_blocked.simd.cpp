@@ -48,12 +48,15 @@ std::int64_t first_pixel(const Cut& cut, std::int64_t plane, std::int64_t block)
 }
 
 // Blocks of pixels, so that threads share weights and not pixels; parts of the panels where there are too
-// few.
+// few. Weights that stay in the second cache are read again for fewer pixels, which leave room there for what
+// streams by.
 void cut_pixels(const ConvPlan& plan, int slots, Cut& cut) {
-  constexpr std::int64_t cache = 512 << 10, enough = 8 * tile_rows, fewest = 48;
+  constexpr std::int64_t few_weights = 256 << 10, enough = 4 * tile_rows, fewest = 48;
   std::int64_t plane = plan.out_plane(), pixel = cut.depth * channel_block * 4,
                around = plan.batch * plan.groups;
-  std::int64_t room = std::clamp(cache / pixel, std::min(enough, plane), plane);
+  bool stays = pixel * blocks_of(plan.outs) * channel_block <= few_weights;
+  constexpr std::int64_t most = 512 << 10;
+  std::int64_t room = std::clamp((stays ? 64 << 10 : most) / pixel, std::min(enough, plane), plane);
   cut.blocks = parts_of(plane, room);
   if (around % slots != 0) {
     std::int64_t even = parts_of(cut.blocks, slots) * slots;
@@ -63,7 +66,7 @@ void cut_pixels(const ConvPlan& plan, int slots, Cut& cut) {
   cut.parts =
       std::clamp<std::int64_t>(parts_of(wanted, have), 1, static_cast<std::int64_t>(cut.panels.size()));
   cut.room = parts_of(plane, cut.blocks);
-  cut.chunks = std::clamp<std::int64_t>(parts_of(cut.room * pixel, cache), 1, cut.depth);
+  cut.chunks = std::clamp<std::int64_t>(parts_of(cut.room * pixel, most), 1, cut.depth);
   cut.chunk = parts_of(cut.depth, cut.chunks);
   cut.chunks = parts_of(cut.depth, cut.chunk);
 }
