@@ -33,12 +33,22 @@ namespace {
 
 struct Cut {
   std::vector<Panel> panels = {};
-  std::int64_t wide = 0, high = 0, tiles = 0;  // of the plane
-  std::int64_t groups = 1, parts = 1;          // of tiles, of panels
-  std::int64_t room = 0;                       // tiles of the largest group
-  std::int64_t blocks = 0;                     // of input channels
-  std::size_t inputs = 0, sums = 0;            // bytes of scratch
+  std::int64_t wide = 0, high = 0, tiles = 0;   // of the plane
+  std::int64_t groups = 1, parts = 1;           // of tiles, of panels
+  std::int64_t room = 0;                        // tiles of the largest group
+  std::int64_t blocks = 0;                      // of input channels
+  bool as_halves = false;                       // weights are transformed by each task, some blocks at a time
+  std::size_t inputs = 0, sums = 0, fresh = 0;  // bytes of scratch
 };
+
+// Weights of more than this do not stay in a cache between predictions: transformed they are eight times what
+// they are as halves, and would come from memory.
+constexpr std::int64_t most_transformed = 4 << 20;
+constexpr std::int64_t blocks_at_once = 2;  // transformed, then multiplied
+// Floats between transformed products: not a multiple of the caches' ways.
+constexpr std::int64_t fresh_product(std::int64_t width) {
+  return blocks_at_once * channel_block * width + channel_block;
+}
 
 Cut cut_work(const ConvPlan& plan, int slots) {
   constexpr std::int64_t cache = 640 << 10;
@@ -48,6 +58,7 @@ Cut cut_work(const ConvPlan& plan, int slots) {
   cut.tiles = cut.wide * cut.high;
   cut.blocks = blocks_of(plan.channels);
   std::int64_t tile = products * cut.blocks * channel_block * 4;
+  cut.as_halves = products * plan.channels * blocks_of(plan.outs) * channel_block * 4 > most_transformed;
   cut.groups = parts_of(cut.tiles, std::clamp<std::int64_t>(cache / tile, 1, cut.tiles));
   if (cut.groups > 1 && plan.batch % slots != 0)
     cut.groups = std::min(cut.tiles, parts_of(cut.groups, slots) * slots);
@@ -57,6 +68,7 @@ Cut cut_work(const ConvPlan& plan, int slots) {
   cut.room = parts_of(cut.tiles, cut.groups);
   cut.inputs = aligned_bytes(cut.room * tile);
   cut.sums = aligned_bytes((products * cut.room + step * step) * most_vectors * gemm_lanes * 4);
+  if (cut.as_halves) cut.fresh = aligned_bytes(products * fresh_product(most_vectors * gemm_lanes) * 4);
   return cut;
 }
 
@@ -65,7 +77,8 @@ struct WinogradRun {
   const Cut& cut;
   const Half* x;
   const Half* given;     // the weight as it came
-  const float* weights;  // [panel][product][channel][outs of the panel]
+  const float* weights;  // [panel][product][channel][outs of the panel], or
+  const Half* halves;    // [panel][channel][tap][outs of the panel]
   const float* bias;
   BlockedFinish finish;
 };
@@ -154,21 +167,55 @@ HWY_INLINE void store_tile(const WinogradRun& r, const Task& t, std::int64_t til
                   {before + (y + i) * plan.out[2] + x, plan.out_plane()});
 }
 
-HWY_NOINLINE void run_panel(const WinogradRun& r, const Task& t, const Panel& panel, const float* inputs,
-                            float* sums) {
+struct Weights {  // of a panel, for some blocks of channels: [product][channel][outs of the panel]
+  const float* first = nullptr;
+  std::int64_t product = 0;
+  std::int64_t from = 0, blocks = 0;
+};
+
+HWY_INLINE void multiply_tiles(const WinogradRun& r, const Task& t, const Panel& panel, const Weights& w,
+                               const float* inputs, float* sums) {
   const Cut& cut = r.cut;
-  std::int64_t channels = r.plan.channels, width = panel.vectors * gemm_lanes;
-  Depth depth{0, cut.blocks, cut.blocks, static_cast<int>(channels - (cut.blocks - 1) * channel_block)};
-  const float* b = r.weights + panel.first * gemm_lanes * products * channels;
+  std::int64_t width = panel.vectors * gemm_lanes, step = cut.room * channel_block;
+  Depth depth{w.from, w.blocks, cut.blocks,
+              static_cast<int>(r.plan.channels - (cut.blocks - 1) * channel_block)};
   std::int64_t groups = parts_of(t.count, most_rows(panel.vectors));
-  for (std::int64_t p = 0; p < products; ++p, b += channels * width)
+  for (std::int64_t p = 0; p < products; ++p)
     for (std::int64_t g = 0; g < groups; ++g) {
       std::int64_t first = t.count * g / groups;
       int rows = static_cast<int>(t.count * (g + 1) / groups - first);
       blocks_function<float>(rows, panel.vectors)(
-          inputs + (p * cut.blocks * cut.room + first) * channel_block, cut.room * channel_block, depth, b,
-          sums + (p * cut.room + first) * width, false, nullptr);
+          inputs + (p * cut.blocks + w.from) * step + first * channel_block, step, depth,
+          w.first + p * w.product, sums + (p * cut.room + first) * width, w.from > 0, nullptr);
     }
+}
+
+HWY_NOINLINE void transform_channels(const Half* from, std::int64_t channels, std::int64_t width, float* to) {
+  for (std::int64_t c = 0; c < channels; ++c, from += 9 * width, to += width)
+    for (std::int64_t v = 0; v < width; v += gemm_lanes) {
+      for (int k = 0; k < 9; ++k) __builtin_prefetch(from + (2 * 9 + k) * width + v);
+      auto tap = [&](int k) HWY_ATTR { return load_wide(d, from + k * width + v); };
+      transform_weights(tap, to + v, fresh_product(width));
+    }
+}
+
+HWY_NOINLINE void run_panel(const WinogradRun& r, const Task& t, const Panel& panel, std::byte* scratch) {
+  const Cut& cut = r.cut;
+  const float* inputs = reinterpret_cast<const float*>(scratch);
+  float* sums = reinterpret_cast<float*>(scratch + cut.inputs);
+  float* fresh = reinterpret_cast<float*>(scratch + cut.inputs + cut.sums);
+  std::int64_t channels = r.plan.channels, width = panel.vectors * gemm_lanes,
+               before = panel.first * gemm_lanes * channels;
+  if (!cut.as_halves) {
+    multiply_tiles(r, t, panel, {r.weights + before * products, channels * width, 0, cut.blocks}, inputs,
+                   sums);
+  } else {
+    for (std::int64_t b = 0; b < cut.blocks; b += blocks_at_once) {
+      std::int64_t first = b * channel_block, n = std::min(channels - first, blocks_at_once * channel_block);
+      transform_channels(r.halves + before * 9 + first * 9 * width, n, width, fresh);
+      multiply_tiles(r, t, panel, {fresh, fresh_product(width), b, blocks_of(n)}, inputs, sums);
+    }
+  }
   float* values = sums + products * cut.room * width;
   for (std::int64_t i = 0; i < t.count; ++i) {
     transform_back_tile(sums + i * width, cut.room * width, static_cast<int>(width), values);
@@ -210,13 +257,11 @@ HWY_NOINLINE void run_task(const WinogradRun& r, std::int64_t i, std::byte* scra
                first = cut.tiles * group / cut.groups;
   Task t{i / cut.parts / cut.groups, first, cut.tiles * (group + 1) / cut.groups - first,
          panels * part / cut.parts, panels * (part + 1) / cut.parts};
-  float* inputs = reinterpret_cast<float*>(scratch);
-  float* sums = reinterpret_cast<float*>(scratch + cut.inputs);
-  bool finite = transform_input(r, t, inputs);
+  bool finite = transform_input(r, t, reinterpret_cast<float*>(scratch));
   for (std::int64_t p = t.panel; p < t.panel_end; ++p) {
     const Panel& panel = cut.panels[static_cast<std::size_t>(p)];
-    if (finite) run_panel(r, t, panel, inputs, sums);
-    else run_directly(r, t, panel, sums);
+    if (finite) run_panel(r, t, panel, scratch);
+    else run_directly(r, t, panel, reinterpret_cast<float*>(scratch + cut.inputs));
   }
 }
 
@@ -228,7 +273,7 @@ class WinogradBlocked final : public Kernel {
       : plan_(std::move(plan)), fused_(fused) {
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
     cut_ = cut_work(plan_, slots_);
-    slot_bytes_ = cut_.inputs + cut_.sums;
+    slot_bytes_ = cut_.inputs + cut_.sums + cut_.fresh;
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
     packed = {false, false, request.has(2)};
     packed.resize(request.in.size(), false);
@@ -245,6 +290,7 @@ class WinogradBlocked final : public Kernel {
                   call.input<Half>(0),
                   call.input<Half>(1),
                   reinterpret_cast<const float*>(weights_->data()),
+                  reinterpret_cast<const Half*>(weights_->data()),
                   bias_.data(),
                   {finish_of<Half>(fused_, call), silu_}};
     each_nearby(call.pool, plan_.batch * cut_.groups * cut_.parts, slots_, [&](std::int64_t i, int slot) {
@@ -255,26 +301,38 @@ class WinogradBlocked final : public Kernel {
  private:
   void take_weights(const KernelRequest& request) {
     const Tensor& weight = *request.constant(1);
-    std::int64_t all = products * plan_.channels * blocks_of(plan_.outs) * channel_block;
-    weights_ = packed_constant(request.machine, weight, weight_form("conv_blocked_winograd", plan_),
-                               static_cast<std::size_t>(all) * sizeof(float), [&](std::byte* to) {
-                                 pack(reinterpret_cast<const Half*>(weight.data()),
-                                      reinterpret_cast<float*>(to), request.machine.pool);
-                               });
+    std::int64_t all = plan_.channels * blocks_of(plan_.outs) * channel_block;
+    std::size_t each = cut_.as_halves ? 9 * sizeof(Half) : products * sizeof(float);
+    std::string form = weight_form("conv_blocked_winograd", plan_) + (cut_.as_halves ? "h" : "");
+    weights_ = packed_constant(
+        request.machine, weight, std::move(form), static_cast<std::size_t>(all) * each,
+        [&](std::byte* to) { pack(reinterpret_cast<const Half*>(weight.data()), to, request.machine.pool); });
   }
 
-  void pack(const Half* weight, float* all, const ThreadPool* pool) const {
+  void pack(const Half* weight, std::byte* to, const ThreadPool* pool) const {
     auto one = [&](std::int64_t i) {
       const Panel& panel = cut_.panels[static_cast<std::size_t>(i)];
-      std::int64_t width = panel.vectors * gemm_lanes, first = panel.first * gemm_lanes;
-      float* to = all + first * products * plan_.channels;
-      for (std::int64_t c = 0; c < plan_.channels; ++c)
-        pack_weights(weight + c * 9, {first, plan_.outs, plan_.channels * 9}, static_cast<int>(width),
-                     to + c * width, plan_.channels * width);
+      std::int64_t before = panel.first * gemm_lanes * plan_.channels;
+      if (cut_.as_halves) pack_halves(weight, panel, reinterpret_cast<Half*>(to) + before * 9);
+      else pack_transformed(weight, panel, reinterpret_cast<float*>(to) + before * products);
     };
     auto panels = static_cast<std::int64_t>(cut_.panels.size());
     if (pool) return pool->each(panels, one);
     for (std::int64_t i = 0; i < panels; ++i) one(i);
+  }
+
+  void pack_transformed(const Half* weight, const Panel& panel, float* to) const {
+    std::int64_t width = panel.vectors * gemm_lanes, first = panel.first * gemm_lanes;
+    for (std::int64_t c = 0; c < plan_.channels; ++c)
+      pack_weights(weight + c * 9, {first, plan_.outs, plan_.channels * 9}, static_cast<int>(width),
+                   to + c * width, plan_.channels * width);
+  }
+
+  void pack_halves(const Half* weight, const Panel& panel, Half* to) const {
+    std::int64_t width = panel.vectors * gemm_lanes, first = panel.first * gemm_lanes, n = plan_.channels * 9;
+    for (std::int64_t o = 0; o < width; ++o)
+      for (std::int64_t i = 0; i < n; ++i)
+        to[i * width + o] = first + o < plan_.outs ? weight[(first + o) * n + i] : Half{};
   }
 
   ConvPlan plan_;
