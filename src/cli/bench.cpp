@@ -27,7 +27,7 @@ struct Options {
   std::string model = {}, function = {}, chip = "M1";
   double seconds = 3;
   int warmup = 3, batch = 1;
-  bool json = false, csv = false, profile = false, table = false;
+  bool json = false, csv = false, profile = false, table = false, cache = false;
 };
 
 double milliseconds_since(Clock::time_point start) {
@@ -272,6 +272,7 @@ int bench_blocks(const Options& options, Global& global) {
 
 int bench(const Options& options, Global& global) {
   if (options.model.ends_with(".tl")) return bench_blocks(options, global);
+  global.no_cache = global.no_cache || !options.cache;
   std::unique_ptr<Runtime> runtime = global.runtime();
   int calls = 1;
   Measured measured = measure(options, *runtime, calls);
@@ -309,6 +310,7 @@ Command bench_command() {
       {"--profile", "", "time, share and rate of each operation", &o->profile},
       {"--table", "", "a row per device: measured here, estimated for an Apple chip", &o->table},
       {"--chip", "NAME", "the chip of --table (default M1)", &o->chip},
+      {"--cache", "", "start from the plan cache, as other commands do", &o->cache},
       {"--json", "", "one object", &o->json},
       {"--csv", "", "a header and a row", &o->csv},
   };

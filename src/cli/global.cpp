@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "base/byte_size.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -12,15 +13,10 @@ namespace tl::cli {
 namespace {
 
 std::uint64_t bytes_of_text(const std::string& given) {
-  constexpr std::string_view units = "KMGT";
-  char unit = 0, more = 0;
-  double n = 0;
-  int read = std::sscanf(given.c_str(), "%lf%c%c", &n, &unit, &more);
-  std::size_t power = read >= 2 ? units.find(unit) + 1 : 0;
-  if (read < 1 || read > 2 || n <= 0 || (read == 2 && power == 0))
+  std::optional<std::uint64_t> bytes = byte_size(given);
+  if (!bytes || *bytes == 0)
     throw Error(Code::bad_use, text("--max-memory: '{}' is not a size such as 512M or 4G", printable(given)));
-  for (; power > 0; --power) n *= 1024;
-  return static_cast<std::uint64_t>(n);
+  return *bytes;
 }
 
 }  // namespace
@@ -34,6 +30,7 @@ std::unique_ptr<Runtime> Global::runtime() {
     limit.rlim_cur = limit.rlim_max = bytes_of_text(max_memory);
     setrlimit(RLIMIT_DATA, &limit);
   }
+  settings.cache = no_cache ? std::nullopt : cache_place();
   return std::make_unique<Runtime>(settings);
 }
 

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "model/convert.h"
 #include "model/feature.h"
+#include "model/plan_cache.h"
+#include "model/program_identity.h"
 #include "model/row.h"
 #include "op/ops.h"
 #include "pass/precision.h"
@@ -86,24 +88,42 @@ std::optional<DType> precision_of(const Runtime& runtime, const ModelFile& file)
   return typed ? std::nullopt : std::optional(DType::f32);
 }
 
+std::unique_ptr<PlanCache> cache_of(const std::optional<ModelSource>& source, const Runtime& runtime) {
+  if (!source || !runtime.settings().cache || program_identity().empty()) return nullptr;
+  return std::make_unique<PlanCache>(*source, runtime);
+}
+
 }  // namespace
+
+Model::Model(ModelFile file, const Runtime& runtime, const std::optional<ModelSource>& source)
+    : file_(std::move(file)),
+      runtime_(runtime),
+      cache_(cache_of(source, runtime)),
+      packed_(cache_.get()),
+      machine_(runtime.machine()) {
+  machine_.packed = &packed_;
+  for (const auto& [name, part] : file_.parts) {
+    std::optional<ModelSource> own = source;
+    if (own) own->part += "/" + name;
+    parts_.emplace_back(name, std::make_shared<const Model>(part, runtime_, own));
+  }
+  if (std::optional<DType> floating = precision_of(runtime_, file_))
+    for (Function& function : file_.functions)
+      if (function.graph && !function.by_rows) function.graph = pass::retyped(*function.graph, *floating);
+  for (const Function& function : file_.functions)
+    if (cache_ && function.graph) cache_->know(*function.graph);
+}
+
+Model::~Model() = default;
 
 struct Model::Bound {
   std::vector<RunValue> values = {};
   std::vector<Type> types = {};
 };
 
-Model::Model(ModelFile file, const Runtime& runtime) : file_(std::move(file)), runtime_(runtime) {
-  for (const auto& [name, part] : file_.parts)
-    parts_.emplace_back(name, std::make_shared<const Model>(part, runtime_));
-  std::optional<DType> floating = precision_of(runtime_, file_);
-  if (!floating) return;
-  for (Function& function : file_.functions)
-    if (function.graph && !function.by_rows) function.graph = pass::retyped(*function.graph, *floating);
-}
-
 std::shared_ptr<Model> Model::load(const std::string& path, const Runtime& runtime) {
-  return std::make_shared<Model>(read_model(path), runtime);
+  std::optional<ModelSource> source = runtime.settings().cache ? source_of(path) : std::nullopt;
+  return std::make_shared<Model>(read_model(path), runtime, source);
 }
 
 const Function& Model::function(std::string_view name) const {
@@ -195,12 +215,13 @@ std::shared_ptr<const plan::Plan> Model::plan_for(const Function& f, const Graph
     return plans_.back().plan;
   }
   std::shared_ptr<const plan::Plan> plan;
-  if (keep.empty()) plan = plan::Plan::make(g, types, runtime_.machine());
+  if (keep.empty()) plan = plan::Plan::make(g, types, machine_);
   else {
     Graph wider = g;
     for (const std::string& name : keep) wider.add_output(find_value(g, name), name);
-    plan = plan::Plan::make(wider, types, runtime_.machine());
+    plan = plan::Plan::make(wider, types, machine_);
   }
+  if (cache_) cache_->save();
   if (plans_.size() >= most_plans) plans_.erase(plans_.begin());
   plans_.push_back({std::move(key), plan});
   return plan;

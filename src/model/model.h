@@ -4,11 +4,15 @@
 #include <map>
 #include <mutex>
 
+#include "model/model_source.h"
 #include "model/runtime.h"
 #include "model/value.h"
+#include "op/packed.h"
 #include "plan/plan.h"
 
 namespace tl {
+
+class PlanCache;  // model/plan_cache.h
 
 // What a model remembers between predictions; owned by the caller, one per session.
 struct State {
@@ -27,7 +31,9 @@ class Model {
  public:
   // Finds the format by content. The runtime must outlive the model.
   static std::shared_ptr<Model> load(const std::string& path, const Runtime&);
-  explicit Model(ModelFile, const Runtime&);
+  // With the source, packed weights may come from the plan cache.
+  explicit Model(ModelFile, const Runtime&, const std::optional<ModelSource>& = {});
+  ~Model();
 
   const ModelFile& file() const { return file_; }
   const Runtime& runtime() const { return runtime_; }
@@ -60,6 +66,9 @@ class Model {
 
   ModelFile file_;
   const Runtime& runtime_;
+  std::unique_ptr<PlanCache> cache_;
+  mutable PackedStore packed_;
+  Machine machine_;
   std::vector<std::pair<std::string, std::shared_ptr<const Model>>> parts_ = {};  // of a pipeline, in order
   mutable std::mutex mutex_;
   struct Cached {

@@ -34,6 +34,6 @@ Isa wanted_isa(const Settings& settings) {
 Runtime::Runtime(const Settings& settings)
     : settings_(settings),
       pool_(settings.threads > 0 ? settings.threads : usable_cores()),
-      machine_{wanted_isa(settings), &pool_, settings.precision == "bf16", &packed_} {}
+      machine_{wanted_isa(settings), &pool_, settings.precision == "bf16"} {}
 
 }  // namespace tl

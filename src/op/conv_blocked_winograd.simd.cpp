@@ -50,6 +50,10 @@ constexpr std::int64_t fresh_product(std::int64_t width) {
   return blocks_at_once * channel_block * width + channel_block;
 }
 
+bool as_halves(const ConvPlan& plan) {
+  return products * plan.channels * blocks_of(plan.outs) * channel_block * 4 > most_transformed;
+}
+
 Cut cut_work(const ConvPlan& plan, int slots) {
   constexpr std::int64_t cache = 640 << 10;
   Cut cut;
@@ -58,7 +62,7 @@ Cut cut_work(const ConvPlan& plan, int slots) {
   cut.tiles = cut.wide * cut.high;
   cut.blocks = blocks_of(plan.channels);
   std::int64_t tile = products * cut.blocks * channel_block * 4;
-  cut.as_halves = products * plan.channels * blocks_of(plan.outs) * channel_block * 4 > most_transformed;
+  cut.as_halves = as_halves(plan);
   cut.groups = parts_of(cut.tiles, std::clamp<std::int64_t>(cache / tile, 1, cut.tiles));
   if (cut.groups > 1 && plan.batch % slots != 0)
     cut.groups = std::min(cut.tiles, parts_of(cut.groups, slots) * slots);
@@ -267,6 +271,14 @@ HWY_NOINLINE void run_task(const WinogradRun& r, std::int64_t i, std::byte* scra
 
 // ---- the kernel
 
+std::string form_of(const ConvPlan& plan) {
+  return weight_form("conv_blocked_winograd", plan) + (as_halves(plan) ? "h" : "");
+}
+std::size_t packed_bytes(const ConvPlan& plan) {
+  std::size_t each = as_halves(plan) ? 9 * sizeof(Half) : products * sizeof(float);
+  return static_cast<std::size_t>(plan.channels * blocks_of(plan.outs) * channel_block) * each;
+}
+
 class WinogradBlocked final : public Kernel {
  public:
   WinogradBlocked(const KernelRequest& request, ConvPlan plan, Fused fused)
@@ -301,11 +313,8 @@ class WinogradBlocked final : public Kernel {
  private:
   void take_weights(const KernelRequest& request) {
     const Tensor& weight = *request.constant(1);
-    std::int64_t all = plan_.channels * blocks_of(plan_.outs) * channel_block;
-    std::size_t each = cut_.as_halves ? 9 * sizeof(Half) : products * sizeof(float);
-    std::string form = weight_form("conv_blocked_winograd", plan_) + (cut_.as_halves ? "h" : "");
     weights_ = packed_constant(
-        request.machine, weight, std::move(form), static_cast<std::size_t>(all) * each,
+        request.machine, weight, form_of(plan_), packed_bytes(plan_),
         [&](std::byte* to) { pack(reinterpret_cast<const Half*>(weight.data()), to, request.machine.pool); });
   }
 
@@ -345,11 +354,6 @@ class WinogradBlocked final : public Kernel {
   std::vector<float> bias_;
 };
 
-bool all_finite(const Tensor& t) {
-  const Half* h = reinterpret_cast<const Half*>(t.data());
-  return std::all_of(h, h + volume(t.shape()), [](Half x) { return (x.bits & 0x7c00) != 0x7c00; });
-}
-
 // In vector multiplications: both ways, what the transforms take, and what larger weights from memory take.
 bool pays(const ConvPlan& plan) {
   if (plan.channels < 16 || plan.outs < 16) return false;
@@ -371,7 +375,10 @@ std::unique_ptr<Kernel> make_winograd(const KernelRequest& request) {
   if (!plain) return nullptr;
   const auto &first = plan.taps[0].offset, &last = plan.taps[8].offset;
   bool dense = last[1] - first[1] == 2 && last[2] - first[2] == 2;
-  if (!dense || !pays(plan) || !all_finite(*request.constant(1))) return nullptr;
+  if (!dense || !pays(plan)) return nullptr;
+  const Tensor& weight = *request.constant(1);  // what has been transformed before was found to be finite
+  bool known = is_packed(request.machine, weight, form_of(plan), packed_bytes(plan));
+  if (!known && !all_finite(weight)) return nullptr;
   return std::make_unique<WinogradBlocked>(request, std::move(plan), *what);
 }
 

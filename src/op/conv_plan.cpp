@@ -129,6 +129,19 @@ int find_pieces(const ConvPlan& plan, const Tap& tap, std::int64_t first, int co
   return n;
 }
 
+bool all_finite(const Tensor& halves) {
+  std::span values(reinterpret_cast<const Half*>(halves.data()), static_cast<std::size_t>(halves.size()));
+  constexpr unsigned exponent = 0x7c00;
+  unsigned found = 0;
+  for (std::size_t i = 0; i < values.size();) {
+    std::size_t end = std::min(values.size(), i + 4096);
+    // Without a branch: the largest exponent and one more carries into the sign's place.
+    for (; i < end; ++i) found |= (values[i].bits & exponent) + 0x400;
+    if (found & 0x8000) return false;
+  }
+  return true;
+}
+
 std::string weight_form(std::string_view kernel, const ConvPlan& plan) {
   std::string form = text("{} {} {} {} {} {}:", kernel, plan.groups, plan.channels, plan.outs,
                           plan.kernel_volume, plan.transposed);

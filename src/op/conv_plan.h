@@ -40,6 +40,7 @@ ConvPlan plan_conv(std::span<const Dim> x, std::span<const Dim> weight, std::spa
 
 // All that the order of packed weights depends on, for the form of op/packed.h.
 std::string weight_form(std::string_view kernel, const ConvPlan&);
+bool all_finite(const Tensor& halves);
 
 // One plan per combination of output positions modulo the strides.
 std::vector<ConvPlan> plan_conv_transpose(std::span<const Dim> x, std::span<const Dim> weight,

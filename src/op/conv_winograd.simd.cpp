@@ -299,6 +299,13 @@ HWY_NOINLINE void run_directly(const WinogradRun& r, const At& weight, std::int6
 
 // ---- the kernel
 
+std::string form_of(const ConvPlan& plan, const Cut& cut) {
+  return weight_form("conv_winograd", plan) + std::to_string(cut.groups);
+}
+std::size_t packed_bytes(const ConvPlan& plan) {
+  return static_cast<std::size_t>(products * plan.channels * plan.outs) * sizeof(float);
+}
+
 class Winograd final : public Kernel {
  public:
   Winograd(const KernelRequest& request, ConvPlan plan, Fused fused, std::optional<CodePanels> codes)
@@ -404,12 +411,11 @@ class Winograd final : public Kernel {
 
   void take_weights(const KernelRequest& request) {
     const Tensor& weight = *request.constant(1);
-    weights_ = packed_constant(
-        request.machine, weight, weight_form("conv_winograd", plan_) + std::to_string(cut_.groups),
-        static_cast<std::size_t>(products * plan_.channels * plan_.outs) * sizeof(float), [&](std::byte* to) {
-          pack(reinterpret_cast<const Half*>(weight.data()), reinterpret_cast<float*>(to),
-               request.machine.pool);
-        });
+    weights_ = packed_constant(request.machine, weight, form_of(plan_, cut_), packed_bytes(plan_),
+                               [&](std::byte* to) {
+                                 pack(reinterpret_cast<const Half*>(weight.data()),
+                                      reinterpret_cast<float*>(to), request.machine.pool);
+                               });
   }
 
   void pack(const Half* weight, float* to, const ThreadPool* pool) const {
@@ -454,9 +460,9 @@ class Winograd final : public Kernel {
   std::size_t weights_at_ = 0;  // in a slot's scratch
 };
 
-bool all_finite(const Tensor& t) {
-  const Half* h = reinterpret_cast<const Half*>(t.data());
-  return std::all_of(h, h + volume(t.shape()), [](Half x) { return (x.bits & 0x7c00) != 0x7c00; });
+// What has been transformed before was found to be.
+bool finite(const Tensor& weight, const ConvPlan& plan, const Machine& machine) {
+  return is_packed(machine, weight, form_of(plan, cut_work(plan)), packed_bytes(plan)) || all_finite(weight);
 }
 
 // Whether 36 multiplications a tile, padded to whole vectors, and the larger weights are worth it.
@@ -485,7 +491,8 @@ std::unique_ptr<Kernel> make_winograd(const KernelRequest& request) {
   const auto &first = plan.taps[0].offset, &last = plan.taps[8].offset;
   bool dense = last[1] - first[1] == 2 && last[2] - first[2] == 2 && first[1] <= 0 && first[2] <= 0 &&
                first[1] >= -2 && first[2] >= -2;
-  if (!dense || !pays(plan) || plan.in[2] > 1 << 20 || (weight && !all_finite(*weight))) return nullptr;
+  if (!dense || !pays(plan) || plan.in[2] > 1 << 20 || !(how || finite(*weight, plan, request.machine)))
+    return nullptr;
   std::optional<CodePanels> codes;
   if (!weight) {
     codes = pack_panels(*how, request.in[1], plan, panels_of(plan, cut_work(plan)), request.machine);
