@@ -59,11 +59,8 @@ void run_step(const Options& options, const Step& step, const Model& model, Stat
   call.keep = options.keep;
   call.notice = [&](const std::string& line) { global.notice(line); };
   Rows results{{}, inputs.batch};
-  for (std::size_t k = 0; k < inputs.rows.size(); ++k) {
-    auto predict_row = [&] { results.rows.push_back(model.predict(inputs.rows[k], call)); };
-    if (inputs.batch) with_note([&] { return text("row {}", k); }, predict_row);
-    else predict_row();
-  }
+  if (inputs.batch) results.rows = model.predict_each(inputs.rows, call);
+  else results.rows = {model.predict(inputs.rows.front(), call)};
   if (!step.outputs.empty()) write_results(step.outputs, results, global);
   if (!step.expect.empty()) {
     std::string verdict =
