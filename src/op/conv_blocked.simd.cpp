@@ -245,7 +245,7 @@ class ConvBlocked final : public Kernel {
       : plan_(std::move(plan)), fused_(fused) {
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
     cut_ = cut_work(plan_, slots_);
-    slot_bytes_ = cut_.pixels + cut_.sums + cut_.panel;
+    slot_bytes_ = slot_bytes(cut_.pixels + cut_.sums + cut_.panel);
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
     packed = {false, true, request.has(2)};
     packed.resize(request.in.size(), false);

@@ -154,7 +154,7 @@ class DepthwiseBlocked final : public Kernel {
       : plan_(std::move(plan)), fused_(fused) {
     slots_ = request.machine.pool ? request.machine.pool->threads() : 1;
     band_ = lay_out(plan_, slots_);
-    slot_bytes_ = band_.rows + band_.sums;
+    slot_bytes_ = slot_bytes(band_.rows + band_.sums);
     scratch = slot_bytes_ * static_cast<std::size_t>(slots_);
     packed = {false, true, request.has(2)};
     packed.resize(request.in.size(), false);

@@ -89,7 +89,7 @@ Strip lay_out(const ConvPlan& plan, int slots) {
   for (std::int64_t c = 0; c < plan.channels; ++c)
     for (std::int64_t y = 0; y < s.kernel_rows; ++y)
       for (std::int64_t x = 0; x < s.kernel_columns; ++x) s.offsets.push_back(c * s.plane + y * s.pitch + x);
-  s.bytes = aligned_bytes((plan.channels * s.plane + 2 * pack_slack) * 4);
+  s.bytes = slot_bytes(aligned_bytes((plan.channels * s.plane + 2 * pack_slack) * 4));
   return s;
 }
 

@@ -11,6 +11,7 @@
 #include "pass/specialize.h"
 #include "plan/blocked.h"
 #include "plan/executor.h"
+#include "plan/inverted.h"
 #include "plan/node.h"
 
 namespace tl::plan {
@@ -74,6 +75,7 @@ std::shared_ptr<const Plan> Plan::make(const Graph& graph, std::span<const Type>
   Graph ready = made_ready(graph, types, machine, false);
   if (is_static(ready)) {
     block_images(ready, machine);
+    join_inverted(ready, machine);
     verify(ready, "block_images");
     return make_static(std::move(ready), machine, options);
   }
