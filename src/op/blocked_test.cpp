@@ -20,11 +20,12 @@ struct Case {
 
 std::vector<KernelTable> tables(Isa isa) {
   return {kernels::conv_blocked_stem(isa), kernels::conv_blocked_depthwise(isa),
-          kernels::conv_blocked_winograd(isa), kernels::conv_blocked(isa), kernels::blocked(isa)};
+          kernels::conv_blocked_unit(isa), kernels::conv_blocked_winograd(isa),
+          kernels::conv_blocked(isa),      kernels::blocked(isa)};
 }
 
 // Runs every row that takes the trial; gives how many did.
-int check(const Trial& trial, const Tensor& want, double absolute) {
+int check(const Trial& trial, const Tensor& want, double absolute, bool bf16 = false) {
   static const ThreadPool one(1), three(3);
   int ran = 0;
   for (const ThreadPool* pool : {&one, &three})
@@ -32,7 +33,7 @@ int check(const Trial& trial, const Tensor& want, double absolute) {
       for (KernelTable table : tables(isa))
         for (const KernelRow& row : table) {
           if (row.op != &trial.op) continue;
-          std::optional<Tensor> got = run_kernel(trial, table, {isa, pool}, row.name);
+          std::optional<Tensor> got = run_kernel(trial, table, {isa, pool, bf16}, row.name);
           INFO(row.name, " ", name_of(isa), " x ", text_of(trial.inputs[0].type()));
           if (got) CHECK(worst_error(*got, want, absolute) <= 1);
           ran += got.has_value();
@@ -40,18 +41,51 @@ int check(const Trial& trial, const Tensor& want, double absolute) {
   return ran;
 }
 
-void check_conv(const Case& c) {
+Tensor kept_by_bf16(const Tensor& t) {
+  std::vector<double> values = to_doubles(t);
+  for (double& x : values) x = to_float(to_bfloat(static_cast<float>(x)));
+  return from_doubles(values, t.dtype(), t.shape());
+}
+
+// Of such a case; with `bf16` of numbers that it holds, so that only sums differ.
+Trial trial_of(const Case& c, bool bf16) {
   double scale = 1 / std::sqrt(static_cast<double>(volume(c.weight) / c.weight[0]));
-  bool planes = c.x[1] <= 4;
-  Tensor x = random_tensor(DType::f16, c.x, 1);
-  std::vector<Tensor> inputs{planes ? x : block_channels(x),
-                             random_tensor(DType::f16, c.weight, 2, -scale, scale),
+  Tensor x = random_tensor(DType::f16, c.x, 1), w = random_tensor(DType::f16, c.weight, 2, -scale, scale);
+  if (bf16) x = kept_by_bf16(x), w = kept_by_bf16(w);
+  std::vector<Tensor> inputs{c.x[1] <= 4 ? x : block_channels(x), w,
                              random_tensor(DType::f16, {c.weight[0]}, 3)};
-  if (c.scaled) inputs.push_back(block_channels(random_tensor(DType::f16, {c.x[0], c.x[1], 1, 1}, 4)));
-  Trial trial{ops::conv_blocked, attrs_of(c.attrs), inputs, {false, true, true}};
+  double low = bf16 ? 0.5 : -1, high = bf16 ? 0.5 : 1;
+  if (c.scaled)
+    inputs.push_back(block_channels(random_tensor(DType::f16, {c.x[0], c.x[1], 1, 1}, 4, low, high)));
+  return {ops::conv_blocked, attrs_of(c.attrs), inputs, {false, true, true}};
+}
+
+Tensor reference_of(const Trial& trial) {
+  std::vector<Tensor> inputs = trial.inputs;
   inputs.resize(4);
   Attrs attrs = complete({trial.op.attrs.begin(), trial.op.attrs.end()}, trial.attrs);
-  CHECK(check(trial, run_reference(trial.op, attrs, inputs).front(), 2e-5) > 0);
+  return run_reference(trial.op, attrs, inputs).front();
+}
+
+void check_conv(const Case& c) {
+  for (bool bf16 : {false, true}) {
+    Trial trial = trial_of(c, bf16);
+    CHECK(check(trial, reference_of(trial), 2e-5, bf16) > 0);
+  }
+}
+
+// relu(conv + residual)
+void check_residual(const Case& c) {
+  for (bool bf16 : {false, true}) {
+    Trial trial = trial_of(c, bf16);
+    Tensor want = reference_of(trial), residual = random_tensor(DType::f16, want.shape(), 5);
+    std::vector<double> sums = to_doubles(want), more = to_doubles(residual);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = std::max(0.0, sums[i] + more[i]);
+    trial.inputs.resize(4);
+    trial.inputs.push_back(residual);
+    trial.post = {{&ops::add, nullptr, 4}, {&ops::relu}};
+    CHECK(check(trial, from_doubles(sums, DType::f16, want.shape()), 1e-3, bf16) > 0);
+  }
 }
 
 }  // namespace
@@ -70,6 +104,13 @@ TEST_CASE("convolutions of images in blocks are as the reference") {
       {{1, 32, 12, 12}, {64, 16, 3, 3}, {{"groups", std::int64_t{2}}, {"pad_type", same}}},
       {{1, 40, 11, 13}, {24, 40, 1, 1}, {}, true},
       {{1, 40, 1, 1}, {10, 40, 1, 1}},
+      {{1, 256, 7, 7}, {40, 256, 3, 3}, {{"pad_type", same}}},
+      {{2, 96, 10, 9}, {64, 48, 3, 3}, {{"groups", std::int64_t{2}}, {"pad_type", same}}},
+      {{1, 33, 28, 28}, {16, 33, 1, 1}, {{"strides", two}}},
+      {{1, 16, 16, 16},
+       {80, 16, 3, 3},
+       {{"pad_type", custom}, {"pad", list({1, 1, 1, 1})}, {"strides", two}}},
+      {{1, 24, 30, 11}, {16, 24, 5, 5}, {{"pad_type", custom}, {"pad", list({4, 0, 5, 1})}}},
       {{1, 20, 10, 31}, {20, 1, 3, 3}, {{"groups", std::int64_t{20}}, {"pad_type", same}}},
       {{2, 37, 11, 47}, {37, 1, 5, 5}, {{"groups", std::int64_t{37}}, {"pad_type", same}, {"strides", two}}},
       {{1, 16, 40, 9},
@@ -79,6 +120,8 @@ TEST_CASE("convolutions of images in blocks are as the reference") {
       {{2, 3, 40, 61}, {16, 3, 3, 3}, {{"pad_type", same}, {"strides", list({1, 2})}}},
   };
   for (const Case& c : cases) check_conv(c);
+  check_residual({{1, 20, 7, 7}, {48, 20, 1, 1}});
+  check_residual({{1, 64, 14, 13}, {32, 64, 3, 3}, {{"pad_type", same}}});
 }
 
 TEST_CASE("what is not finite stays where it is in a convolution by transforms") {

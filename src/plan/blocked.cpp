@@ -9,7 +9,6 @@
 
 #include "op/blocked.h"
 #include "op/ops.h"
-#include "simd/unit.h"
 
 namespace tl::plan {
 namespace {
@@ -270,9 +269,6 @@ class Rewrite {
 
 void block_images(Graph& graph, const Machine& machine) {
   if (machine.isa == Isa::base) return;  // has no kernels for them
-  // A unit that multiplies once reads plain images faster; one that needs three products does not.
-  const MatrixUnit* unit = matrix_unit(machine.isa, machine.bf16);
-  if (unit && unit->parts == 1) return;
   Regions regions(graph);
   bool any = false;
   for (std::size_t k = 0; k < graph.body.nodes.size(); ++k) any = any || regions.form(k) != Form::none;
