@@ -2,6 +2,7 @@
 // Plans share what their kernels pack, and give what they would give alone.
 #include "op/packed.h"
 
+#include "base/reader.h"
 #include "op/kernel_test.h"
 #include "op/ops.h"
 #include "plan/plan.h"
@@ -58,6 +59,53 @@ TEST_CASE("plans of other shapes share packed weights and give the same") {
     shared.packed = &store;
     CHECK(run(graph, length, shared, plans) == run(graph, length, alone, plans));
   }
+}
+
+TEST_CASE("what an archive has is not packed again: every matrix of a layer with states and of a product") {
+  struct Kept : PackedStore::Archive {
+    std::map<std::pair<std::string, std::string>, StoragePtr> all = {};
+    int added = 0;
+    static auto key(const Tensor& t, std::string_view form) {
+      return std::pair(text_of(t.type()), std::string(form).append(as_text({t.data(), t.bytes()})));
+    }
+    StoragePtr find(const Tensor& t, std::string_view form, std::size_t bytes) override {
+      auto found = all.find(key(t, form));
+      return found != all.end() && found->second->size() == bytes ? found->second : nullptr;
+    }
+    void add(const Tensor& t, std::string_view form, const StoragePtr& packed) override {
+      all[key(t, form)] = packed, ++added;
+    }
+  } kept;
+  Graph graph;
+  ValueId x = graph.add_input(Type(DType::f32, {3, 2, 40}), "x");
+  unsigned seed = 20;
+  auto constant = [&](Shape shape) {
+    return graph.add_constant(random_tensor(DType::f32, std::move(shape), ++seed, -0.2, 0.2));
+  };
+  ValueId zeros = graph.add_constant(Tensor(from_doubles(std::vector<double>(2 * 48), DType::f32, {2, 48})));
+  ValueId w = constant({192, 40}), r = constant({192, 48});
+  const Node& lstm =
+      graph.add_node(graph.body, ops::lstm,
+                     {x, zeros, zeros, w, r, no_value, no_value, no_value, no_value, no_value, no_value},
+                     attrs_of({{"output_sequence", true}}));
+  ValueId y = lstm.outputs[0];
+  graph.add_output(graph.add_node(graph.body, ops::linear, {y, constant({64, 48}), no_value}, {}).outputs[0],
+                   "y");
+  ThreadPool pool(2);
+  Machine machine{best_isa(), &pool};
+  auto result = [&](PackedStore* store) {
+    machine.packed = store;
+    std::vector<Type> types{graph.type(x)};
+    std::vector<RunValue> inputs{random_tensor(DType::f32, {3, 2, 40}, 4)}, outputs;
+    plan::Plan::make(graph, types, machine)->run(inputs, outputs);
+    return to_doubles(std::get<Tensor>(outputs[0]));
+  };
+  std::vector<double> alone = result(nullptr);
+  PackedStore first(&kept), second(&kept);
+  CHECK(result(&first) == alone);
+  CHECK(kept.added == 3);
+  CHECK(result(&second) == alone);
+  CHECK(kept.added == 3);
 }
 
 }  // namespace tl

@@ -16,6 +16,7 @@
 
 #include "op/kernels.h"
 #include "op/ops.h"
+#include "op/packed.h"
 #include "op/recurrent_plan.h"
 #include "op/scalar.h"
 
@@ -101,7 +102,7 @@ template <int G> struct InputProduct {
 };
 
 struct StepState {  // where one step of one direction reads and writes; states are [row][unit]
-  const float* image;
+  RecurrentImage image;
   const float* products;  // of this step, block 0: [row][gate][lane]
   std::int64_t block_stride;
   const float* h;
@@ -123,9 +124,9 @@ struct LstmStep {
     std::int64_t units = plan.units(), at = block * lanes;
     Vec sums[R][4];
     load_products<4, R>(s.products + block * s.block_stride, first, 4, sums);
-    add_products<4, R>({s.image + plan.r_at() + block * plan.hidden * 4 * lanes, 4 * lanes},
-                       {s.h + first * units, units}, plan.hidden, sums);
-    const float* peephole = s.image + plan.peephole_at() + at;
+    add_products<4, R>({s.image.r + block * plan.hidden * 4 * lanes, 4 * lanes}, {s.h + first * units, units},
+                       plan.hidden, sums);
+    const float* peephole = s.image.rest + plan.peephole_at() + at;
     for (int r = 0; r < R; ++r) {
       float* cell = s.c + (first + r) * units + at;
       Real c = load(cell), i = multiply_add(load(peephole), c, sums[r][0]),
@@ -150,8 +151,8 @@ struct RnnStep {
     std::int64_t units = plan.units();
     Vec sums[R][1];
     load_products<1, R>(s.products + block * s.block_stride, first, 1, sums);
-    add_products<1, R>({s.image + plan.r_at() + block * plan.hidden * lanes, 1 * lanes},
-                       {s.h + first * units, units}, plan.hidden, sums);
+    add_products<1, R>({s.image.r + block * plan.hidden * lanes, 1 * lanes}, {s.h + first * units, units},
+                       plan.hidden, sums);
     for (int r = 0; r < R; ++r)
       store(activated(plan.output, sums[r][0]), s.next + (first + r) * units + block * lanes);
   }
@@ -167,8 +168,8 @@ struct GruGates {
     std::int64_t units = plan.units();
     Vec sums[R][2];
     load_products<2, R>(s.products + block * s.block_stride, first, 3, sums);
-    add_products<2, R>({s.image + plan.r_at() + block * plan.hidden * 3 * lanes, 3 * lanes},
-                       {s.h + first * units, units}, plan.hidden, sums);
+    add_products<2, R>({s.image.r + block * plan.hidden * 3 * lanes, 3 * lanes}, {s.h + first * units, units},
+                       plan.hidden, sums);
     for (int r = 0; r < R; ++r) {
       std::int64_t at = (first + r) * units + block * lanes;
       Real reset = activated(plan.gate, sums[r][0]);
@@ -187,9 +188,9 @@ struct GruState {
     std::int64_t units = plan.units();
     const float* products = s.products + block * s.block_stride;
     Vec sums[R][1];
-    for (auto& sum : sums) sum[0] = hn::LoadU(f32, s.image + plan.state_bias_at() + block * lanes);
+    for (auto& sum : sums) sum[0] = hn::LoadU(f32, s.image.rest + plan.state_bias_at() + block * lanes);
     const float* state = plan.reset_after ? s.h : s.reset;
-    add_products<1, R>({s.image + plan.r_at() + (block * plan.hidden * 3 + 2) * lanes, 3 * lanes},
+    add_products<1, R>({s.image.r + (block * plan.hidden * 3 + 2) * lanes, 3 * lanes},
                        {state + first * units, units}, plan.hidden, sums);
     for (int r = 0; r < R; ++r) {
       std::int64_t at = (first + r) * units + block * lanes;
@@ -251,33 +252,51 @@ template <class T> class Recurrent final : public Kernel {
   void run(const KernelCall& call) const noexcept override {
     auto* space = reinterpret_cast<float*>(call.scratch);
     for (int d = 0; d < plan_.directions; ++d) {
-      const float* image = constant_
-                               ? reinterpret_cast<const float*>(images_->data()) + d * plan_.image_floats()
-                               : space + images_at_;
-      if (!constant_) pack_recurrent(plan_, d, DTypeOf<T>::value, call.in, space + images_at_);
+      RecurrentImage image = constant_ ? known_[d] : pack_into(space + images_at_, d, call.in);
       one_direction(call, d, image, space);
     }
   }
 
  private:
+  RecurrentImage pack_into(float* to, int d, const std::byte* const* in) const {
+    const RecurrentInputs& inputs = plan_.inputs[d];
+    float *r = to + plan_.w_floats(), *rest = r + plan_.r_floats();
+    pack_recurrent_matrix(plan_, DTypeOf<T>::value, in[inputs.w], plan_.width, to);
+    pack_recurrent_matrix(plan_, DTypeOf<T>::value, in[inputs.r], plan_.hidden, r);
+    pack_recurrent_rest(plan_, d, DTypeOf<T>::value, in, rest);
+    return {to, r, rest};
+  }
+
   void pack_now(const KernelRequest& request) {
-    images_ = allocate(static_cast<std::size_t>(plan_.directions * plan_.image_floats()) * sizeof(float));
     std::vector<const std::byte*> in(request.in.size(), nullptr);
     packed.assign(request.in.size(), false);
     for (int d = 0; d < plan_.directions; ++d) {
       const RecurrentInputs& inputs = plan_.inputs[d];
       for (std::size_t i : {inputs.w, inputs.r, inputs.bias, inputs.input_bias, inputs.peephole})
         if (i) in[i] = request.constant(i)->data(), packed[i] = true;
-      pack_recurrent(plan_, d, DTypeOf<T>::value, in.data(),
-                     reinterpret_cast<float*>(images_->data()) + d * plan_.image_floats());
+      StoragePtr rest = allocate(static_cast<std::size_t>(plan_.rest_floats()) * sizeof(float));
+      pack_recurrent_rest(plan_, d, DTypeOf<T>::value, in.data(), reinterpret_cast<float*>(rest->data()));
+      known_[d] = {matrix(request, inputs.w, plan_.width), matrix(request, inputs.r, plan_.hidden),
+                   reinterpret_cast<const float*>(rest->data())};
+      images_.push_back(std::move(rest));
     }
+  }
+
+  const float* matrix(const KernelRequest& request, std::size_t input, std::int64_t depth) {
+    const Tensor& from = *request.constant(input);
+    auto bytes = static_cast<std::size_t>(plan_.units() * plan_.gates * depth) * sizeof(float);
+    images_.push_back(
+        packed_constant(request.machine, from, recurrent_form(plan_, depth), bytes, [&](std::byte* to) {
+          pack_recurrent_matrix(plan_, DTypeOf<T>::value, from.data(), depth, reinterpret_cast<float*>(to));
+        }));
+    return reinterpret_cast<const float*>(images_.back()->data());
   }
 
   std::int64_t time_of(int d, std::int64_t k) const {
     return plan_.reverse || d == 1 ? plan_.steps - 1 - k : k;
   }
 
-  void one_direction(const KernelCall& call, int d, const float* image, float* space) const {
+  void one_direction(const KernelCall& call, int d, const RecurrentImage& image, float* space) const {
     std::int64_t state = plan_.batch * plan_.units();
     float *h = space, *next = space + state, *c = space + 2 * state;
     load_state(call.input<T>(1), d, h);
@@ -323,7 +342,7 @@ template <class T> class Recurrent final : public Kernel {
   }
 
   // The inputs of steps first … first + count in every block's products.
-  void multiply_inputs(const KernelCall& call, int d, const float* image,
+  void multiply_inputs(const KernelCall& call, int d, const RecurrentImage& image,
                        std::pair<std::int64_t, std::int64_t> steps, float* space) const {
     auto [first, count] = steps;
     std::int64_t low = std::min(time_of(d, first), time_of(d, first + count - 1)), rows = count * plan_.batch;
@@ -344,8 +363,8 @@ template <class T> class Recurrent final : public Kernel {
                                       n = std::min(some, rows - row);
                          float* to = space + products_at_ + (block * rows + row) * plan_.gates * lanes;
                          const float* inputs = x + row * plan_.width;
-                         const float* w = image + plan_.w_at() + block * plan_.width * plan_.gates * lanes;
-                         const float* bias = image + plan_.bias_at() + block * plan_.gates * lanes;
+                         const float* w = image.w + block * plan_.width * plan_.gates * lanes;
+                         const float* bias = image.rest + plan_.bias_at() + block * plan_.gates * lanes;
                          if (plan_.gates == 4) input_products<4>({w, bias, inputs, plan_.width, to}, n);
                          else if (plan_.gates == 3) input_products<3>({w, bias, inputs, plan_.width, to}, n);
                          else input_products<1>({w, bias, inputs, plan_.width, to}, n);
@@ -369,7 +388,8 @@ template <class T> class Recurrent final : public Kernel {
 
   RecurrentPlan plan_;
   bool constant_ = false;
-  StoragePtr images_ = {};
+  std::vector<StoragePtr> images_ = {};
+  RecurrentImage known_[2] = {};  // of constant weights
   std::int64_t products_at_ = 0, input_at_ = 0, images_at_ = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/text.h"
 #include "op/ops.h"
 
 namespace tl {
@@ -98,29 +99,37 @@ void add_bias(const RecurrentPlan& plan, const T* from, float* to, int gate, flo
 }
 
 template <class T>
-void pack_typed(const RecurrentPlan& plan, const RecurrentInputs& inputs, const std::byte* const* in,
-                float* image) {
+void pack_rest(const RecurrentPlan& plan, const RecurrentInputs& inputs, const std::byte* const* in,
+               float* to) {
   auto at = [&](std::size_t i) { return reinterpret_cast<const T*>(in[i]); };
-  pack_matrix(plan, at(inputs.w), plan.width, image + plan.w_at());
-  pack_matrix(plan, at(inputs.r), plan.hidden, image + plan.r_at());
-  std::fill(image + plan.bias_at(), image + plan.image_floats(), 0.0f);
+  std::fill_n(to, plan.rest_floats(), 0.0f);
   if (inputs.bias)
-    add_bias(plan, at(inputs.bias), image + plan.bias_at(), 2,
-             plan.reset_after ? image + plan.state_bias_at() : nullptr);
-  if (inputs.input_bias) add_bias(plan, at(inputs.input_bias), image + plan.bias_at(), 2, nullptr);
+    add_bias(plan, at(inputs.bias), to + plan.bias_at(), 2,
+             plan.reset_after ? to + plan.state_bias_at() : nullptr);
+  if (inputs.input_bias) add_bias(plan, at(inputs.input_bias), to + plan.bias_at(), 2, nullptr);
   for (std::int64_t k = 0; inputs.peephole && k < 3; ++k)
     for (std::int64_t unit = 0; unit < plan.hidden; ++unit)
-      image[plan.peephole_at() + k * plan.units() + unit] =
-          number(at(inputs.peephole)[k * plan.hidden + unit]);
+      to[plan.peephole_at() + k * plan.units() + unit] = number(at(inputs.peephole)[k * plan.hidden + unit]);
 }
 
 }  // namespace
 
-void pack_recurrent(const RecurrentPlan& plan, int direction, DType dtype, const std::byte* const* in,
-                    float* image) {
+void pack_recurrent_matrix(const RecurrentPlan& plan, DType dtype, const std::byte* from, std::int64_t depth,
+                           float* to) {
+  if (dtype == DType::f16) pack_matrix(plan, reinterpret_cast<const Half*>(from), depth, to);
+  else pack_matrix(plan, reinterpret_cast<const float*>(from), depth, to);
+}
+
+void pack_recurrent_rest(const RecurrentPlan& plan, int direction, DType dtype, const std::byte* const* in,
+                         float* to) {
   const RecurrentInputs& inputs = plan.inputs[direction];
-  if (dtype == DType::f16) pack_typed<Half>(plan, inputs, in, image);
-  else pack_typed<float>(plan, inputs, in, image);
+  if (dtype == DType::f16) pack_rest<Half>(plan, inputs, in, to);
+  else pack_rest<float>(plan, inputs, in, to);
+}
+
+std::string recurrent_form(const RecurrentPlan& plan, std::int64_t depth) {
+  return text("recurrent {} {} {} {} {}", static_cast<int>(plan.cell), plan.gates, plan.hidden, depth,
+              plan.lanes);
 }
 
 }  // namespace tl

@@ -28,14 +28,15 @@ struct RecurrentPlan {
   float clip = 0;  // 0: none
 
   std::int64_t units() const { return blocks * lanes; }
-  // Floats of one direction's packed image, in this order: input weights, recurrent weights, bias of the
-  // input's product, bias of the state's product (gru), peepholes.
-  std::int64_t w_at() const { return 0; }
-  std::int64_t r_at() const { return units() * gates * width; }
-  std::int64_t bias_at() const { return r_at() + units() * gates * hidden; }
-  std::int64_t state_bias_at() const { return bias_at() + units() * gates; }
+  // Floats of one direction's packed image, in three parts: input weights, recurrent weights, and the rest:
+  // bias of the input's product, bias of the state's product (gru), peepholes.
+  std::int64_t w_floats() const { return units() * gates * width; }
+  std::int64_t r_floats() const { return units() * gates * hidden; }
+  std::int64_t bias_at() const { return 0; }
+  std::int64_t state_bias_at() const { return units() * gates; }
   std::int64_t peephole_at() const { return state_bias_at() + units(); }
-  std::int64_t image_floats() const { return (peephole_at() + 3 * units() + 15) / 16 * 16; }
+  std::int64_t rest_floats() const { return (peephole_at() + 3 * units() + 15) / 16 * 16; }
+  std::int64_t image_floats() const { return w_floats() + r_floats() + rest_floats(); }
 };
 
 inline Activation activation_named(std::string_view name) {
@@ -48,7 +49,15 @@ inline Activation activation_named(std::string_view name) {
 // Everything but the packed weights; none if a shape is not one the kernels take.
 std::optional<RecurrentPlan> recurrent_plan(const KernelRequest&, std::int64_t lanes);
 
-// The packed image of one direction from its inputs as they are in memory.
-void pack_recurrent(const RecurrentPlan&, int direction, DType, const std::byte* const* in, float* image);
+struct RecurrentImage {
+  const float *w = nullptr, *r = nullptr, *rest = nullptr;
+};
+
+// The parts of an image from inputs as they are in memory. A matrix is [gate][unit][depth].
+void pack_recurrent_matrix(const RecurrentPlan&, DType, const std::byte* from, std::int64_t depth, float* to);
+void pack_recurrent_rest(const RecurrentPlan&, int direction, DType, const std::byte* const* in, float* to);
+
+// All that a packed matrix depends on, for the form of op/packed.h.
+std::string recurrent_form(const RecurrentPlan&, std::int64_t depth);
 
 }  // namespace tl
