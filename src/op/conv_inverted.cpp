@@ -170,7 +170,7 @@ class Cutter {
 
   // Cycles, roughly, of the slot that has most to do.
   double cost_of(const InvertedPlan& p) const {
-    constexpr double per_barrier = 4000, per_byte = 0.06;
+    constexpr double per_barrier = 15000, per_byte = 0.06;
     const ConvPlan& w = p.window;
     auto at = [](std::int64_t n) { return static_cast<double>(n); };
     std::int64_t band = parts_of(w.out[1], p.bands);
