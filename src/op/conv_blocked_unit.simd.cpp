@@ -187,58 +187,106 @@ void store_tile(const UnitRun& r, const Task& t, const ImageTile& tile, const Im
   }
 }
 
-// Some tiles at once, for a chunk of the sum.
-HWY_INLINE void run_tiles(const UnitRun& r, const Task& t, const ImagePanel& panel, std::int64_t first,
-                          int tiles, std::int64_t chunk, const std::byte* next, std::int64_t next_bytes) {
+struct Turn {  // some tiles at once, for a chunk of the sum
+  const ImagePanel* panel = nullptr;
+  std::int64_t first = 0, chunk = 0;
+  int tiles = 0;
+  const std::byte* next = nullptr;  // weights of later turns, of which each step fetches some
+  std::int64_t next_bytes = 0;
+  float* c = nullptr;
+};
+
+const std::byte* weights_of(const UnitRun& r, const Task& t, const ImagePanel& panel) {
   const ConvImage& m = r.image;
-  int width = panel.vectors * gemm_lanes;
-  const ImageTile* tile = &m.tile(first);
-  const std::byte* weights =
-      r.weights + t.g * r.group_bytes + panel.first * m.pairs_before(m.depth) * ImageUnit::pair_bytes;
+  return r.weights + t.g * r.group_bytes + panel.first * m.pairs_before(m.depth) * ImageUnit::pair_bytes;
+}
+const std::byte* pixel_of(const Task& t, const ImageTile& tile) {
+  return t.pixels + (tile.first - t.first) * step_bytes;
+}
+
+HWY_INLINE void multiply(const UnitRun& r, const Task& t, const Turn& turn) {
+  const ConvImage& m = r.image;
+  const ImageTile* tile = &m.tile(turn.first);
   ImageProduct p;
-  for (int i = 0; i < 2; ++i) p.a[i] = t.pixels + (tile[tiles == 2 ? i : 0].first - t.first) * step_bytes;
-  p.offsets = m.offsets.data() + chunk;
+  for (int i = 0; i < 2; ++i) p.a[i] = pixel_of(t, tile[turn.tiles == 2 ? i : 0]);
+  p.offsets = m.offsets.data() + turn.chunk;
   p.low = static_cast<std::int64_t>(m.pixels);
-  p.b = weights + m.pairs_before(chunk) * panel.vectors * ImageUnit::pair_bytes;
+  p.b = weights_of(r, t, *turn.panel) +
+        m.pairs_before(turn.chunk) * turn.panel->vectors * ImageUnit::pair_bytes;
   p.split = t.split;
-  p.fresh = first == t.tile, p.more = chunk > 0;
-  p.first = chunk, p.steps = std::min(m.chunk, m.depth - chunk);
+  p.fresh = turn.first == t.tile, p.more = turn.chunk > 0;
+  p.first = turn.chunk, p.steps = std::min(m.chunk, m.depth - turn.chunk);
   p.period = m.period, p.last = m.last_pairs;
-  p.tiles = tiles, p.rows = r.unit.tiles > 1 ? m.rows : tile[0].count, p.vectors = panel.vectors;
-  p.next = next, p.next_bytes = next_bytes;
-  p.c = m.chunk < m.depth ? t.sums + (first - t.tile) * m.rows * width : t.sums;
+  p.tiles = turn.tiles, p.rows = r.unit.tiles > 1 ? m.rows : tile[0].count, p.vectors = turn.panel->vectors;
+  p.next = turn.next, p.next_bytes = turn.next_bytes;
+  p.c = turn.c;
   r.unit.multiply(p);
-  if (chunk + p.steps < m.depth) return;
-  for (int i = 0; i < tiles; ++i) {
-    float* c = p.c + i * m.rows * width;
+}
+
+HWY_INLINE void finish(const UnitRun& r, const Task& t, const Turn& turn) {
+  const ImageTile* tile = &r.image.tile(turn.first);
+  int width = turn.panel->vectors * gemm_lanes;
+  for (int i = 0; i < turn.tiles; ++i) {
+    float* c = turn.c + i * r.image.rows * width;
     if (r.unit.parts == 2 && any_strange(c, std::int64_t{tile[i].count} * width))
-      mend(r, p.a[i], weights, panel, tile[i].count, c);
-    store_tile(r, t, tile[i], panel, c);
+      mend(r, pixel_of(t, tile[i]), weights_of(r, t, *turn.panel), *turn.panel, tile[i].count, c);
+    store_tile(r, t, tile[i], *turn.panel, c);
   }
 }
 
-HWY_NOINLINE void run_panel(const UnitRun& r, const Task& t, const ImagePanel& panel) {
+// Units that multiply on their own do so while the turn before is finished.
+class Turns {
+ public:
+  Turns(const UnitRun& r, const Task& t) : r_(r), t_(t), ahead_(r.unit.tiles > 1) {}
+
+  void take(Turn turn, bool whole) {
+    const ConvImage& m = r_.image;
+    std::int64_t room = std::int64_t{m.rows} * turn.panel->vectors * gemm_lanes;
+    if (m.chunk < m.depth) turn.c = t_.sums + (turn.first - t_.tile) * room;
+    else turn.c = odd_ ? t_.sums + m.sums / sizeof(float) / 2 : t_.sums;
+    odd_ = ahead_ && !odd_;
+    multiply(r_, t_, turn);
+    flush();
+    if (!whole) return;
+    if (ahead_) last_ = turn;
+    else finish(r_, t_, turn);
+  }
+  void flush() {
+    if (last_.panel) finish(r_, t_, last_);
+    last_.panel = nullptr;
+  }
+
+ private:
+  const UnitRun& r_;
+  const Task& t_;
+  Turn last_ = {};
+  bool odd_ = false, ahead_;
+};
+
+void run_panel(const UnitRun& r, const Task& t, const ImagePanel& panel, Turns& turns) {
   const ConvImage& m = r.image;
-  std::int64_t pair = panel.vectors * ImageUnit::pair_bytes, tiles = t.tile_end - t.tile;
-  const std::byte* b =
-      r.weights + t.g * r.group_bytes + panel.first * m.pairs_before(m.depth) * ImageUnit::pair_bytes;
+  std::int64_t pair = panel.vectors * ImageUnit::pair_bytes;
+  std::int64_t rounds = parts_of(t.tile_end - t.tile, r.unit.tiles);
   for (std::int64_t chunk = 0; chunk < m.depth; chunk += m.chunk) {
-    std::int64_t end = std::min(m.depth, chunk + m.chunk),
-                 bytes = (m.pairs_before(end) - m.pairs_before(chunk)) * pair;
-    const std::byte* next = b + m.pairs_before(end) * pair;
-    std::int64_t rounds = parts_of(tiles, r.unit.tiles), each = parts_of(bytes, rounds * (end - chunk));
-    for (std::int64_t i = t.tile; i < t.tile_end; i += r.unit.tiles, next += each * (end - chunk)) {
-      int n = static_cast<int>(std::min<std::int64_t>(r.unit.tiles, t.tile_end - i));
-      run_tiles(r, t, panel, i, n, chunk, next, each);
+    std::int64_t end = std::min(m.depth, chunk + m.chunk), steps = end - chunk;
+    std::int64_t each = parts_of((m.pairs_before(end) - m.pairs_before(chunk)) * pair, rounds * steps);
+    Turn turn{&panel, t.tile, chunk};
+    turn.next = weights_of(r, t, panel) + m.pairs_before(end) * pair, turn.next_bytes = each;
+    for (; turn.first < t.tile_end; turn.first += r.unit.tiles, turn.next += each * steps) {
+      turn.tiles = static_cast<int>(std::min<std::int64_t>(r.unit.tiles, t.tile_end - turn.first));
+      turns.take(turn, end == m.depth);
     }
   }
+  if (m.chunk < m.depth) turns.flush();  // the next panel's sums take the place
 }
 
 HWY_NOINLINE void run_task(const UnitRun& r, std::int64_t i, std::byte* scratch) {
   Task t = task_of(r, i, scratch);
   pack_task(r, t);
   if (r.unit.enter) r.unit.enter(r.image.rows);
-  for (std::int64_t p = t.panel; p < t.panel_end; ++p) run_panel(r, t, r.image.panels[at(p)]);
+  Turns turns(r, t);
+  for (std::int64_t p = t.panel; p < t.panel_end; ++p) run_panel(r, t, r.image.panels[at(p)], turns);
+  turns.flush();
   if (r.unit.leave) r.unit.leave();
 }
 

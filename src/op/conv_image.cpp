@@ -184,8 +184,8 @@ void place(const ConvPlan& plan, const ImageUnit& unit, const std::vector<Shift>
   constexpr std::int64_t near = 16;  // steps whose weights, split, stay in the first cache or close to it
   image.chunk = unit.parts == 2 && image.depth > near + near / 2 ? near : image.depth;
   image.split = aligned(unit.parts == 2 ? image.chunk * vectors * ImageUnit::split_bytes : 0);
-  std::int64_t kept = image.chunk < image.depth ? parts_of(most_tiles, unit.tiles) : 1;
-  image.sums = aligned(kept * unit.tiles * 16 * vectors * step_lanes * 4);
+  std::int64_t kept = image.chunk < image.depth ? parts_of(most_tiles, unit.tiles) : 2;
+  image.sums = aligned(kept * unit.tiles * 16 * vectors * step_lanes * 4);  // two turns, or all of a panel
   static_cast<void>(plan);
 }
 
