@@ -27,6 +27,8 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
 #include "simd/finish.inc"
+#include "simd/quick.inc"
+#include "simd/quick_finish.inc"
 #include "op/conv_copy.inc"
 
 #include "op/codes_decode.inc"
@@ -159,6 +161,7 @@ template <class T, class TB> struct ConvRun {
   Finish<T> finish;
   const CodePanels* codes = nullptr;  // instead of weights
   DecodePanel<TB>* decode = nullptr;
+  Quick quick = Quick::none;  // in place of the row
 
   const TB* panel(std::int64_t g, std::int64_t i, void* room) const {
     if (!codes) return weights + (g * padded_columns(plan.outs) + i * tile_columns) * plan.depth();
@@ -193,7 +196,8 @@ HWY_NOINLINE void run_task(const ConvRun<T, TB>& r, std::int64_t i, std::byte* s
       tile_function<TB>(rows, left)(a + (p - first) * depth, weights, depth, panel_width(left), c);
       turn_tile(c, rows, columns, turned);
       std::int64_t channel = g * plan.outs + column;
-      if (r.finish.block) apply_rows<false>(turned, r.bias + channel, columns, tile_rows_padded, r.finish);
+      if (r.finish.block)
+        apply_channels(r.quick, turned, r.bias + channel, columns, tile_rows_padded, r.finish);
       Finish<T> finish = r.finish.block ? rest_of(r.finish) : r.finish;
       for (int j = 0; j < columns; ++j)
         finish_run<std::min(gemm_lanes, 8), false>(turned + j * tile_rows_padded,
@@ -246,6 +250,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
  public:
   ConvGemm(const KernelRequest& request, std::vector<ConvPlan> plans, Fused fused, Codes<TB> codes)
       : fused_(fused),
+        quick_(quick_of(request)),
         slots_(request.machine.pool ? request.machine.pool->threads() : 1),
         codes_(std::move(codes)) {
     const bool decodes = codes_.decode != nullptr;
@@ -293,6 +298,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
       finish.out = out + phase.out;
       ConvRun<T, TB> r{phase.plan, phase.cut, call.input<T>(0), weights ? weights + phase.weights : nullptr,
                        bias,       finish};
+      r.quick = quick_;
       if (codes_.decode) r.codes = &codes_.plans[i], r.decode = codes_.decode;
       run_all(r, slots_, slot_bytes_, call.scratch, call.pool);
     }
@@ -342,6 +348,7 @@ template <class T, class TB> class ConvGemm final : public Kernel {
 
   std::vector<Phase> phases_;
   Fused fused_;
+  Quick quick_ = Quick::none;
   int slots_;
   std::array<std::int64_t, 3> whole_ = {1, 1, 1};
   std::int64_t channels_ = 0;

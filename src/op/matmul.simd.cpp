@@ -29,6 +29,8 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/pack.inc"
 #include "simd/gemm_rows.inc"
 #include "simd/finish.inc"
+#include "simd/quick.inc"
+#include "simd/quick_finish.inc"
 // clang-format on
 namespace {
 
@@ -113,43 +115,21 @@ struct Place {
   const float* bias = nullptr;  // of all columns
 };
 
-// Whole rows of a tile that are biased and rounded, no more than one thing added.
-template <class Out>
-HWY_INLINE void store_rows(const float* c, const float* bias, int rows, const Finish<Out>& f,
-                           const std::int64_t* starts, std::int64_t base) {
-  const hn::ScalableTag<float> d;
-  auto low = hn::LoadU(d, bias), high = hn::LoadU(d, bias + gemm_lanes);
-  for (int r = 0; r < rows; ++r, c += tile_columns) {
-    std::int64_t to = base + starts[r];
-    auto x = hn::Add(hn::LoadU(d, c), low), y = hn::Add(hn::LoadU(d, c + gemm_lanes), high);
-    if (f.residual) {
-      x = hn::Add(x, load_wide(d, f.residual + to));
-      y = hn::Add(y, load_wide(d, f.residual + to + gemm_lanes));
-    }
-    store_rounded(d, x, f.out + to);
-    store_rounded(d, y, f.out + to + gemm_lanes);
-  }
-}
-
 // The tile c to where it belongs; `c` is followed by room for the turned tile.
-template <class Out> void store_tile(const Layout& l, float* c, const Place& place, Finish<Out> f) {
+template <class Out>
+void store_tile(const Layout& l, float* c, const Place& place, const TileFinish<Out>& all) {
   auto [batch, tile, m, panel, rows, columns, bias] = place;
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
   const float* own = bias + n;
+  if (l.c_run[at(panel)])
+    return store_run_tile(all, c, own, columns, {l.c.cm.data() + m, base + l.c.cn[at(n)], rows});
+  Finish<Out> f = all.common;
   if (f.block) {
     if (columns > gemm_lanes) apply_rows<true>(c, own, rows, tile_columns, f);
     else
       for (int r = 0; r < rows; ++r) apply_row<true>(c + r * tile_columns, own, gemm_lanes, f);
     f = rest_of(f);
     own = no_bias;
-  }
-  if (l.c_run[at(panel)]) {
-    if (columns == tile_columns && f.before.is_none() && f.after.is_none())
-      return store_rows(c, own, rows, f, l.c.cm.data() + m, base + l.c.cn[at(n)]);
-    for (int r = 0; r < rows; ++r)
-      finish_run<gemm_lanes, true>(c + r * tile_columns, own, columns, f,
-                                   base + l.c.cm[at(m + r)] + l.c.cn[at(n)]);
-    return;
   }
   if (l.c_rows_run[at(tile)]) {
     float* turned = c + tile_rows_padded * tile_columns;
@@ -222,7 +202,7 @@ HWY_INLINE void multiply(Panel<U, TB>& b, const float* a, int rows, std::int64_t
 
 // Task i: a block of rows and a part of the columns of one batch.
 template <class T, class U, class TB, class Out>
-HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const Finish<Out>& f, std::int64_t i,
+HWY_NOINLINE void run_task(const Product<T, U, TB>& p, const TileFinish<Out>& f, std::int64_t i,
                            std::byte* scratch) {
   const Layout& l = p.l;
   std::int64_t part = i % l.parts, block = i / l.parts % l.blocks, batch = i / l.parts / l.blocks,
@@ -252,6 +232,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
  public:
   Multiply(const KernelRequest& request, Contraction c, Fused fused, std::size_t b_input)
       : fused_(fused),
+        quick_(quick_of(request)),
         slots_(request.machine.pool ? request.machine.pool->threads() : 1),
         b_(b_input),
         a_(1 - b_input),
@@ -276,7 +257,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
       widen_bias(bias_dtype_, bias_size_, call.in[2], to);
       bias = to;
     }
-    Finish<Out> finish = finish_of<Out>(fused_, call);
+    TileFinish<Out> finish{finish_of<Out>(fused_, call), quick_};
     Product<T, U, TB> p{
         l_, a, a + a_size_, b, b + (b ? b_size_ : 0), panels_ ? data_of<TB>(panels_->data()) : nullptr, bias};
     each_in_slots(call.pool, l_.tasks(), slots_, [&](std::int64_t i, int slot) {
@@ -339,6 +320,7 @@ template <class T, class U, class TB, class Out> class Multiply final : public K
   }
 
   Fused fused_;
+  Quick quick_ = Quick::none;
   int slots_;
   std::size_t b_, a_;
   Layout l_;

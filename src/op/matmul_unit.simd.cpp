@@ -30,6 +30,8 @@ namespace tl::HWY_NAMESPACE {
 #include "simd/gemm.inc"
 #include "simd/pack.inc"
 #include "simd/finish.inc"
+#include "simd/quick.inc"
+#include "simd/quick_finish.inc"
 // clang-format on
 namespace {
 
@@ -175,20 +177,17 @@ struct Place {
 
 // Up to 16 rows of a tile to where they belong.
 template <class Out>
-void store_tile(const Layout& l, float* c, const Place& place, Finish<Out> f, float* turned) {
+void store_tile(const Layout& l, float* c, const Place& place, const TileFinish<Out>& all, float* turned) {
   auto [batch, m, panel, rows_run, rows, columns, bias] = place;
   std::int64_t base = l.c.batch_c[at(batch)], n = panel * tile_columns;
   const float* own = bias + n;
+  if (l.c_run[at(panel)])
+    return store_run_tile(all, c, own, columns, {l.c.cm.data() + m, base + l.c.cn[at(n)], rows});
+  Finish<Out> f = all.common;
   if (f.block) {
     apply_rows<true>(c, own, rows, tile_columns, f);
     f = rest_of(f);
     own = no_bias;
-  }
-  if (l.c_run[at(panel)]) {
-    for (int r = 0; r < rows; ++r)
-      finish_run<gemm_lanes, true>(c + r * tile_columns, own, columns, f,
-                                   base + l.c.cm[at(m + r)] + l.c.cn[at(n)]);
-    return;
   }
   if (l.c_rows_run[at(rows_run)]) {
     turn_tile(c, rows, columns, turned);
@@ -220,7 +219,7 @@ constexpr std::int64_t no_offset[1] = {0};
 
 // Task i: a block of rows and a part of the columns of one batch.
 template <class Out>
-HWY_NOINLINE void run_task(const Product& p, const Finish<Out>& f, std::int64_t i, std::byte* scratch) {
+HWY_NOINLINE void run_task(const Product& p, const TileFinish<Out>& f, std::int64_t i, std::byte* scratch) {
   const Layout& l = p.l;
   const MatrixUnit& unit = p.unit;
   Room room = room_of(l);
@@ -260,6 +259,7 @@ template <class Out> class MultiplyUnit final : public Kernel {
   MultiplyUnit(const KernelRequest& request, const MatrixUnit& unit, Contraction c)
       : unit_(unit),
         fused_(*fused(request)),
+        quick_(quick_of(request)),
         slots_(request.machine.pool ? request.machine.pool->threads() : 1),
         b_(c.swapped ? 0 : 1),
         a_(1 - b_),
@@ -282,7 +282,7 @@ template <class Out> class MultiplyUnit final : public Kernel {
       widen_bias(call.in[2], to);
       bias = to;
     }
-    Finish<Out> finish = finish_of<Out>(fused_, call);
+    TileFinish<Out> finish{finish_of<Out>(fused_, call), quick_};
     Product p{unit_, l_, call.in[a_], call.in[b_], panels_ ? panels_->data() : nullptr, bias};
     each_in_slots(call.pool, l_.c.batch() * l_.blocks * l_.parts, slots_, [&](std::int64_t i, int slot) {
       UnitScope scope(unit_);
@@ -332,6 +332,7 @@ template <class Out> class MultiplyUnit final : public Kernel {
 
   const MatrixUnit& unit_;
   Fused fused_;
+  Quick quick_ = Quick::none;
   int slots_;
   std::size_t b_, a_;
   Layout l_;
