@@ -8,7 +8,8 @@ load      ms to open the model and plan it, without and with the plan cache
 latency   ms of a prediction: median and 90th percentile; inputs as `tl bench` makes them
 peak      MB of memory
 error     norm of the difference to float64 (`--precision reference`) over the norm of the result; the largest of
-          all numeric outputs. The float64 references are slow: minutes for a large network
+          all numeric outputs, and of --seeds random inputs the root of the mean square: of one input it says little.
+          The float64 references are slow: minutes for a large network
 of plain  that error over the one of plain fp32 arithmetic (`--isa base`), the values between operations stored
           alike: the rule is at most 1.5
 With --isa, which may be repeated, the error is given for that instruction set too. Needs numpy."""
@@ -27,10 +28,10 @@ def bench(arguments, model, *options):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def predict(arguments, model, folder, *options):
+def predict(arguments, model, folder, seed, *options):
     out = pathlib.Path(folder) / "out.npz"
-    command = [arguments.tl, "predict", model, "--random", "--seed", "1", "--quiet", "--no-cache", "--outputs", out]
-    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+    command = [arguments.tl, "predict", model, "--random", "--seed", str(seed), "--quiet", "--no-cache"]
+    subprocess.run([*command, "--outputs", out, *options], check=True, stdout=subprocess.DEVNULL)
     with np.load(out) as arrays:
         values = {name: arrays[name] for name in arrays.files}
     return {name: a.astype(np.float64) for name, a in values.items() if a.dtype.kind == "f"}
@@ -43,10 +44,14 @@ def error(result, reference):
 
 def errors(arguments, model):
     """Of this machine's kernels, of the base ones, and of each --isa."""
+    sets = [[], ["--isa", "base"]] + [["--isa", isa] for isa in arguments.isa]
+    squares = np.zeros(len(sets))
     with tempfile.TemporaryDirectory() as folder:
-        reference = predict(arguments, model, folder, "--precision", "reference")
-        sets = [[], ["--isa", "base"]] + [["--isa", isa] for isa in arguments.isa]
-        return [error(predict(arguments, model, folder, *options), reference) for options in sets]
+        for seed in range(1, arguments.seeds + 1):
+            reference = predict(arguments, model, folder, seed, "--precision", "reference")
+            for k, options in enumerate(sets):
+                squares[k] += error(predict(arguments, model, folder, seed, *options), reference) ** 2
+    return np.sqrt(squares / arguments.seeds)
 
 
 def ratio(part, whole):
@@ -70,6 +75,7 @@ def main():
     parser.add_argument("--tl", default="build/tl")
     parser.add_argument("--isa", action="append", default=[])
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-error", action="store_true")
     arguments = parser.parse_args()
     heads = ["load", "latency", "peak"]
