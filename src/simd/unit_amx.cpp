@@ -4,19 +4,8 @@
 #include "simd/unit.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of GCC 12's own headers (its bug 105593)
-#endif
-#define TL_PAIR __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,f16c,fma,avx2")))
+#include "simd/tile_instruction.inc"
 #define TL_TILE __attribute__((target("amx-tile,amx-bf16")))
-#define TILE_CONFIG _tile_loadconfig
-#define TILE_RELEASE _tile_release
-#define TILE_ZERO(t) _tile_zero(t)
-#define TILE_LOAD(t, from, stride) _tile_loadd(t, from, stride)
-#define TILE_STORE(t, to, stride) _tile_stored(t, to, stride)
-#define TILE_PRODUCT(t, a, b) _tile_dpbf16ps(t, a, b)
 
 namespace tl {
 namespace {
