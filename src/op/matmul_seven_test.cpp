@@ -94,12 +94,13 @@ TEST_CASE("activations and residuals follow products in seven parts") {
                        .front();
   const OpDef& add = find_op("add");
   Attrs none;
-  for (auto [name, mode] : {std::pair("silu", ""),
-                            {"gelu", "EXACT"},
-                            {"gelu", "TANH_APPROXIMATION"},
-                            {"gelu", "SIGMOID_APPROXIMATION"},
-                            {"tanh", ""},
-                            {"relu", ""}}) {
+  for (const auto& row : {std::pair("silu", ""),
+                          {"gelu", "EXACT"},
+                          {"gelu", "TANH_APPROXIMATION"},
+                          {"gelu", "SIGMOID_APPROXIMATION"},
+                          {"tanh", ""},
+                          {"relu", ""}}) {
+    const char *name = row.first, *mode = row.second;
     const OpDef& op = find_op(name);
     Attrs attrs = *mode ? attrs_of({{"mode", std::string(mode)}}) : Attrs();
     Tensor after = run_reference(op, attrs, std::vector{product}).front();
