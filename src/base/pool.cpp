@@ -83,7 +83,7 @@ class ThreadPool::Crew {
       range.end = n * (i + 1) / parts;
     }
     task_ = task, context_ = context;
-    job_ = (job_ + one_job) & ~(stop | open | joined);
+    job_ += one_job;
     state_.fetch_add((job_ | open) - (state_.load() & ~joined));
     state_.notify_all();
     take(0);
@@ -94,6 +94,7 @@ class ThreadPool::Crew {
  private:
   // The state: how many workers are in the job, whether more may join, the number of the job.
   static constexpr std::uint32_t joined = 0x3FFF, open = 0x4000, stop = 0x8000, one_job = 0x10000;
+  static std::uint32_t job_of(std::uint32_t state) { return state & ~(one_job - 1); }
 
   struct alignas(64) Range {
     std::atomic<std::int64_t> next = 0;
@@ -123,16 +124,16 @@ class ThreadPool::Crew {
   void work(std::size_t id) {
     std::uint32_t last = 0;  // job this worker was in
     for (;;) {
-      std::uint32_t state = state_.load();
+      std::uint32_t state = 0;
       auto is_new = [&] {
         state = state_.load(std::memory_order_relaxed);
-        return (state & stop) || ((state & open) && (state & ~(one_job - 1)) != last);
+        return (state & stop) || ((state & open) && job_of(state) != last);
       };
       while (!spin(is_new)) state_.wait(state);
       if (state & stop) return;
       std::uint32_t entered = state_.fetch_add(1);
       if (entered & open) {
-        last = entered & ~(one_job - 1);
+        last = job_of(entered);
         take(id);
       }
       leave();
